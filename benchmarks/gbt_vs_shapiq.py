@@ -126,7 +126,9 @@ def report(ours, peer, paths, seeds, peer_python):
     versions = subprocess.run(
         [peer_python, "-c", code], check=True, capture_output=True, text=True
     ).stdout.split()
-    used = {folder: [p.stem for p in files] for folder, files in groupby(paths, lambda p: p.parent.name)}
+    used = {
+        folder: [p.stem for p in files] for folder, files in groupby(paths, lambda p: p.parent.name)
+    }
     lines = [
         "# Boosted trees against shapiq's ProxySPEX",
         "",

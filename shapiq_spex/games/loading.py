@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shapiq_spex.games.players import TokenIds
 
-__all__ = ["LocalModel", "batches", "load_model", "token_limit"]
+__all__ = ["LocalModel", "batches", "is_classifier", "load_model", "token_limit"]
 
 _INSTALL = 'pip install "shapiq-spex[text]"'
 _NO_PADDING = -1  # a token id that never occurs
@@ -175,6 +175,17 @@ def load_model(
     return LocalModel(model, tokenizer, token_limit(model, tokenizer))
 
 
+def is_classifier(name: str) -> bool:
+    """Whether the saved model of this name has the head of a sequence classifier.
+
+    Raises:
+        ImportError: If torch or transformers is missing.
+        ValueError: If nothing can be loaded under this name.
+    """
+    config = _from_pretrained_config(_libraries()[1].AutoConfig, name)
+    return any("ForSequenceClassification" in each for each in config.architectures or ())
+
+
 def token_limit(model: Any, tokenizer: Any) -> int | None:
     """Return the longest sequence the model reads, None if neither it nor the tokenizer says."""
     limits = [
@@ -210,16 +221,27 @@ def _libraries() -> tuple[Any, Any]:
 
 
 def _from_pretrained(auto_class: Any, name: str | Path) -> Any:
-    try:
+    with _named_failure(auto_class, name):
         model, report = auto_class.from_pretrained(name, output_loading_info=True)
+    _refuse_untrained_head(model, report["missing_keys"], name)
+    return model.float()
+
+
+def _from_pretrained_config(auto_config: Any, name: str) -> Any:
+    with _named_failure(auto_config, name):
+        return auto_config.from_pretrained(name)
+
+
+@contextmanager
+def _named_failure(auto_class: Any, name: str | Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:
         msg = (
             f"The model {str(name)!r} could not be loaded; give the name of a model on the Hugging "
             f"Face hub that {auto_class.__name__} can load, or the folder of a saved one."
         )
         raise ValueError(msg) from error
-    _refuse_untrained_head(model, report["missing_keys"], name)
-    return model.float()
 
 
 def _refuse_untrained_head(model: Any, missing: Sequence[str], name: str | Path) -> None:

@@ -26,19 +26,24 @@ class BoostedTrees:
     1. Every depth x number of trees x rate is judged by its squared error out of fold; smaller
        numbers of trees are prefixes of the largest fit and cost nothing.
     2. The best setting, fitted to all rows, is read out exactly.
-    3. The terms that hold the given share of the non-constant energy are kept, and the constant.
-    4. A ridge refit of the kept terms is used if it lowers the error out of fold: every fold
-       reads out, cuts and refits its own trees.
+    3. The fewest terms that hold a share of the non-constant energy are kept, and the constant.
+    4. Their coefficients may be fitted anew by ridge regression. The share, and whether to refit,
+       are those of the least error out of fold: every fold reads out, cuts and refits its own
+       trees.
+
+    The paper leaves the cut open and its reference code always keeps 95% and always refits. On
+    real games a cut at 95% loses up to 0.05 of R², and the refit helps and harms about as often;
+    ``energies=(0.95,)`` brings the fixed cut back.
 
     Args:
         depths: Depths of the trees to try, None for no bound but 31 leaves.
         trees: Numbers of trees to try.
         rates: Learning rates to try.
         folds: Folds of the cross-validation; with fewer rows than that, one row each.
-        energy: Share of the non-constant energy to keep, in (0, 1].
+        energies: Shares of the non-constant energy to try, each in (0, 1].
 
     Raises:
-        ValueError: If a grid is empty, there are fewer than two folds, or the energy is outside
+        ValueError: If a grid is empty, there are fewer than two folds, or a share is outside
             (0, 1].
 
     Example:
@@ -53,19 +58,20 @@ class BoostedTrees:
     trees: tuple[int, ...] = (500, 1000)
     rates: tuple[float, ...] = (0.01, 0.1)
     folds: int = 5
-    energy: float = 0.95
+    energies: tuple[float, ...] = (0.95, 0.98, 0.99)
 
     def __post_init__(self) -> None:
-        if not (self.depths and self.trees and self.rates) or min(self.trees) < 1:
+        grids = (self.depths, self.trees, self.rates, self.energies)
+        if not all(grids) or min(self.trees) < 1:
             msg = (
-                "BoostedTrees needs at least one depth, number of trees (1 or more) and rate, "
-                f"got {self.depths}, {self.trees} and {self.rates}."
+                "BoostedTrees needs at least one depth, number of trees (1 or more), rate and "
+                f"energy, got {grids}."
             )
             raise ValueError(msg)
-        if self.folds < 2 or not 0 < self.energy <= 1:
+        if self.folds < 2 or not 0 < min(self.energies) <= max(self.energies) <= 1:
             msg = (
-                "BoostedTrees needs at least 2 folds and an energy in (0, 1], "
-                f"got folds={self.folds} and energy={self.energy}."
+                "BoostedTrees needs at least 2 folds and energies in (0, 1], "
+                f"got folds={self.folds} and energies={self.energies}."
             )
             raise ValueError(msg)
 
@@ -75,8 +81,8 @@ class BoostedTrees:
         """Fit values on coalitions; generators in equal states give equal answers.
 
         The R² is that of the series returned, every row held out once: what is cut, and the refit
-        if used, is found anew in each fold. The setting and the refit are chosen on the same
-        folds, which flatters it slightly. Constant values give that constant and no R².
+        if used, is found anew in each fold. The setting, the cut and the refit are chosen on
+        the same folds, which flatters it slightly. Constant values give that constant and no R².
 
         Args:
             coalitions: Bool or 0/1 matrix (m, n), m >= 1.
@@ -87,28 +93,26 @@ class BoostedTrees:
             ValueError: If the shapes do not fit together or a value is not finite.
         """
         data = _checked(coalitions, values)
-        mean, scale = data.values.mean(), data.values.std()
-        constant = FourierSeries.from_terms(data.n, {(): mean})
         if np.ptp(data.values) ** 2 == 0:
-            return Surrogate(constant, r2=None)
+            return Surrogate(FourierSeries.from_terms(data.n, {(): data.values[0]}), r2=None)
         # The boosters round values to single precision and ignore gains below a fixed epsilon.
+        mean, scale = data.values.mean(), data.values.std()
         series, r2 = self._fit(data._replace(values=(data.values - mean) / scale), rng)
-        return Surrogate(series * scale + constant, r2)
+        return Surrogate(series * scale + FourierSeries.from_terms(data.n, {(): mean}), r2)
 
     def _fit(self, data: _Data, rng: np.random.Generator) -> tuple[FourierSeries, float]:
         """The four steps, for values of mean 0."""
         folds = data.folds(self.folds, rng)
         best = min(self._trials(folds, seed=int(rng.integers(2**31))), key=lambda t: t.error)
-        cut = [self._cut(ensemble, best, data.n) for ensemble in best.ensembles]
-        refit = [_refit(series, rest) for series, (rest, _) in zip(cut, folds, strict=True)]
-        final = self._cut(best.fit(data), best, data.n)
-        error, refit_error = (
-            sum(held.error(series) for series, (_, held) in zip(fits, folds, strict=True))
-            for fits in (cut, refit)
-        )
-        if refit_error < error:
-            final, error = _refit(final, data), refit_error
-        return final, 1 - error / float((data.values**2).sum())
+        own = [_read(ensemble, best, data.n) for ensemble in best.ensembles]
+        pairs = list(zip(own, folds, strict=True))
+        finishes = list(product(self.energies, (False, True)))
+        errors = [
+            sum(held.error(_finish(series, rest, *each)) for series, (rest, held) in pairs)
+            for each in finishes
+        ]
+        final = _finish(_read(best.fit(data), best, data.n), data, *finishes[np.argmin(errors)])
+        return final, 1 - min(errors) / float((data.values**2).sum())
 
     def _trials(self, folds: list[tuple[_Data, _Data]], seed: int) -> Iterator[_Trial]:
         for depth, rate in product(self.depths, self.rates):
@@ -116,9 +120,6 @@ class BoostedTrees:
             ensembles = [longest.fit(rest) for rest, _ in folds]
             for count in self.trees:
                 yield longest._replace(count=count, ensembles=ensembles).judged(folds)
-
-    def _cut(self, ensemble: Ensemble, trial: _Trial, n: int) -> FourierSeries:
-        return trees_to_series(ensemble.trees(trial.count), n).truncate(energy=self.energy)
 
 
 class _Data(NamedTuple):
@@ -160,12 +161,20 @@ class _Trial(NamedTuple):
 
     def judged(self, folds: list[tuple[_Data, _Data]]) -> _Trial:
         pairs = zip(self.ensembles, folds, strict=True)
-        error = sum(held.error(partial(each.predict, count=self.count)) for each, (_, held) in pairs)
+        error = sum(
+            held.error(partial(each.predict, count=self.count)) for each, (_, held) in pairs
+        )
         return self._replace(error=error)
 
 
-def _refit(series: FourierSeries, data: _Data) -> FourierSeries:
-    return ridge_refit(series.support, data.coalitions, data.values)
+def _read(ensemble: Ensemble, trial: _Trial, n: int) -> FourierSeries:
+    return trees_to_series(ensemble.trees(trial.count), n)
+
+
+def _finish(series: FourierSeries, data: _Data, energy: float, refit: bool) -> FourierSeries:
+    """The series cut, and its coefficients fitted anew to the data if wanted."""
+    cut = series.truncate(energy=energy)
+    return ridge_refit(cut.support, data.coalitions, data.values) if refit else cut
 
 
 def _checked(coalitions: np.ndarray, values: np.ndarray) -> _Data:

@@ -154,9 +154,7 @@ def _walk(trees: Sequence[Tree]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         out, inside = (path == player).any(axis=1), (path == -player).any(axis=1)
         step = np.where((out | inside)[:, None], 0, player)
         node = np.concatenate([absent[node[~inside]], present[node[~out]]])
-        path = np.concatenate(
-            [np.hstack([path, step])[~inside], np.hstack([path, -step])[~out]]
-        )
+        path = np.concatenate([np.hstack([path, step])[~inside], np.hstack([path, -step])[~out]])
 
 
 def _joined(trees: Sequence[Tree], name: str) -> np.ndarray:

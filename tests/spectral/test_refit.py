@@ -51,7 +51,9 @@ def test_every_refit_of_a_naive_loop_is_met(m, s, seed):
 
 def test_the_naive_loop_chooses_different_alphas():
     chosen = {naive_refit(*problem(12, 5, seed=seed), np.logspace(-2, 3, 6))[0] for seed in (0, 5)}
-    chosen |= {naive_refit(*problem(10, 30, seed=seed), np.logspace(-2, 3, 6))[0] for seed in (0, 5)}
+    chosen |= {
+        naive_refit(*problem(10, 30, seed=seed), np.logspace(-2, 3, 6))[0] for seed in (0, 5)
+    }
     assert len(chosen) > 1
 
 

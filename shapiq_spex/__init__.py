@@ -1,0 +1,14 @@
+"""Sparse interactions of large models for shapiq: SPEX, ProxySPEX and ablation games.
+
+Importing this package puts its approximators under shapiq's names; see :func:`register`.
+"""
+
+from shapiq_spex.games import TextGame
+from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.register import register, unregister
+from shapiq_spex.result import Recovery
+from shapiq_spex.spectral import FourierSeries
+
+__all__ = ["FourierSeries", "ProxySPEX", "Recovery", "TextGame", "register", "unregister"]
+
+register()

@@ -1,0 +1,217 @@
+"""The shared loop of SPEX and ProxySPEX: check, plan, ask the game, recover, convert."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from shapiq.approximator.base import Approximator
+
+from shapiq_spex.result import Recovery
+from shapiq_spex.spectral.indices import INDICES
+from shapiq_spex.spectral.series import FourierSeries
+from shapiq_spex.spectral.walsh import MAX_TABLE_PLAYERS, all_coalitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shapiq import Game
+    from shapiq.interaction_values import InteractionValues
+
+    from shapiq_spex.spectral.indices import Index
+
+    Value = Game | Callable[[np.ndarray], np.ndarray]
+
+BLOCK_ROWS = 64  # what a game that keeps nothing can lose when it fails
+
+
+@dataclass(frozen=True)
+class CompletePlan:
+    """Every coalition once."""
+
+    coalitions: np.ndarray
+
+    def __str__(self) -> str:
+        """One line."""
+        m, n = self.coalitions.shape
+        return f"all {m} coalitions of {n} players"
+
+
+class SpectralApproximator(Approximator):  # type: ignore[misc]
+    """Recovers a game as a sparse Fourier series and converts it into an interaction index.
+
+    A subclass says which coalitions it wants and how it recovers the series; see
+    :meth:`_recover`. The object holds settings only: nothing in it changes, so a second call with
+    the same game gives the same answer, also where ``random_state`` was left out.
+    """
+
+    valid_indices: ClassVar[tuple[Index, ...]] = INDICES
+
+    def __init__(
+        self,
+        *,
+        n: int,
+        max_order: int,
+        index: Index,
+        top_order: bool,
+        random_state: int | None,
+    ) -> None:
+        """See the subclasses."""
+        _check_settings(type(self).__name__, n, max_order, index)
+        super().__init__(
+            n=int(n),
+            max_order=int(max_order),
+            index=index,
+            top_order=top_order,
+            random_state=random_state,
+            # shapiq's own lookup enumerates all interactions, its weights overflow at n = 1,030.
+            initialize_dict=False,
+            sampling_weights=np.full(int(n) + 1, 1.0 / (int(n) + 1)),
+        )
+        self._entropy = np.random.SeedSequence().entropy
+
+    def approximate(self, budget: int, game: Value, **_: Any) -> InteractionValues:
+        """The index of the recovered game, as shapiq's result object.
+
+        Args:
+            budget: Number of distinct coalitions that may be evaluated.
+            game: A shapiq.Game, or a function from bool (m, n) to numbers (m,).
+
+        Raises:
+            ValueError: As :meth:`recover`.
+        """
+        return self.recover(budget, game).interactions(
+            self.index, self.max_order, top_order=self.top_order
+        )
+
+    def recover(self, budget: int, game: Value) -> Recovery:
+        """The recovered game with all that is known about it.
+
+        The empty and the full coalition are always among those evaluated, and the series meets
+        both exactly; with budget >= 2^n every coalition is evaluated and the series is exact.
+
+        Args:
+            budget: Number of distinct coalitions that may be evaluated, at least
+                min(n + 2, 2^n); never exceeded.
+            game: A shapiq.Game, or a function from bool (m, n) to numbers (m,).
+
+        Raises:
+            ValueError: If the budget is too small or not a whole number, or if the game has
+                another number of players, or gives the wrong shape, NaN or infinity. This and
+                any exception of the game itself carry the values already paid for in
+                ``evaluated_coalitions`` and ``evaluated_values``.
+        """
+        self._check_budget(budget, game)
+        if self.n <= MAX_TABLE_PLAYERS and budget >= 2**self.n:
+            return self._recover_exactly(game)
+        seed = self._entropy if self._random_state is None else self._random_state
+        return self._recover(int(budget), game, np.random.default_rng(seed))
+
+    @abstractmethod
+    def _recover(self, budget: int, game: Value, rng: np.random.Generator) -> Recovery:
+        """Recover from fewer than 2^n coalitions."""
+
+    def _recover_exactly(self, game: Value) -> Recovery:
+        plan = CompletePlan(all_coalitions(self.n))
+        values = ask(game, plan.coalitions)
+        return Recovery(
+            FourierSeries.from_table(values),
+            plan,
+            values,
+            r2=1.0,
+            r2_kind="exact",
+            index=self.index,
+            max_order=self.max_order,
+        )
+
+    def _check_budget(self, budget: int, game: Value) -> None:
+        name, least = type(self).__name__, min(self.n + 2, 2 ** min(self.n, 62))
+        if not _is_whole(budget) or budget < least:
+            msg = (
+                f"{name} needs a budget that is a whole number of at least {least} coalitions "
+                f"for n={self.n} players, got {budget!r}."
+            )
+            raise ValueError(msg)
+        players = getattr(game, "n_players", self.n)
+        if players != self.n:
+            msg = f"{name} was made for n={self.n} players, but the game has {players}."
+            raise ValueError(msg)
+
+
+def ask(game: Value, coalitions: np.ndarray) -> np.ndarray:
+    """The values of a game, checked; what was paid for survives every failure.
+
+    A game that keeps its own values (``keeps_values = True``) gets all coalitions at once, any
+    other one block after the other.
+
+    Args:
+        game: Function from bool (m, n) to numbers (m,) or (m, 1).
+        coalitions: Bool (m, n).
+
+    Returns:
+        Float64 (m,), finite.
+
+    Raises:
+        ValueError: If the game gives another shape, or NaN or infinity. This and any exception
+            of the game carries ``evaluated_coalitions`` and ``evaluated_values``.
+
+    Example:
+        >>> ask(lambda x: x.sum(axis=1), np.array([[True, True], [False, True]]))
+        array([2., 1.])
+    """
+    step = len(coalitions) if getattr(game, "keeps_values", False) else BLOCK_ROWS
+    values = np.empty(len(coalitions))
+    done = 0
+    try:
+        for start in range(0, len(coalitions), step):
+            block = coalitions[start : start + step]
+            values[start : start + len(block)] = _checked_values(game(block), len(block))
+            done = start + len(block)
+        _check_finite(values)
+    except BaseException as error:
+        error.evaluated_coalitions = coalitions[:done]  # type: ignore[attr-defined]
+        error.evaluated_values = values[:done]  # type: ignore[attr-defined]
+        error.add_note(
+            f"{done} of {len(coalitions)} values had been paid for; this exception holds them as "
+            "evaluated_coalitions and evaluated_values."
+        )
+        raise
+    return values
+
+
+def _checked_values(values: Any, m: int) -> np.ndarray:
+    try:
+        out = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"the game needs to return numbers, got {type(values).__name__}."
+        raise ValueError(msg) from error
+    if out.shape not in ((m,), (m, 1)):
+        msg = f"the game needs to return one value a coalition, shape ({m},), got {out.shape}."
+        raise ValueError(msg)
+    return out.reshape(m)
+
+
+def _check_finite(values: np.ndarray) -> None:
+    broken = int((~np.isfinite(values)).sum())
+    if broken:
+        msg = (
+            f"the game needs to return finite values, got NaN or infinity for {broken} of "
+            f"{len(values)} coalitions."
+        )
+        raise ValueError(msg)
+
+
+def _check_settings(name: str, n: int, max_order: int, index: str) -> None:
+    for what, number in (("n", n), ("max_order", max_order)):
+        if not _is_whole(number) or number < 1:
+            msg = f"{name} needs {what} to be a positive whole number, got {number!r}."
+            raise ValueError(msg)
+    if index not in INDICES:
+        msg = f"{name} needs an index among {', '.join(INDICES)}, got {index!r}."
+        raise ValueError(msg)
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)

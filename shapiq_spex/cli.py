@@ -1,0 +1,206 @@
+"""The command line: ``shapiq-spex explain "a sentence"``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shapiq_spex.games import TextGame
+from shapiq_spex.games.loading import is_classifier
+from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.spectral import INDICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shapiq_spex.result import Recovery
+
+APPROXIMATORS = {"proxyspex": ProxySPEX}
+DEFAULT_MODEL = "minilm"
+DEFAULT_LABELS = ("positive review", "negative review")
+READABLE_NETWORK = 40  # players; a network plot of more is a black disc
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    Args:
+        arguments: The words after ``shapiq-spex``; those of the process if left out.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        _explain(options)
+    except (ValueError, TypeError, ImportError, OSError) as error:
+        print(f"shapiq-spex: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("shapiq-spex: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shapiq-spex", description="Which words of a text act together in a language model?"
+    )
+    parser.add_argument("--version", action="version", version=version("shapiq-spex"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    explain = commands.add_parser("explain", help="explain one text")
+    add = explain.add_argument
+    add("text", help="the text")
+    add("--model", default=DEFAULT_MODEL, help="hub name or folder of a classifier or encoder")
+    add(
+        "--labels",
+        nargs="+",
+        metavar="LABEL",
+        help="encoder: two texts, for and against (default: %s | %s); classifier: one class"
+        % DEFAULT_LABELS,
+    )
+    add("--players", default="words", help="words, tokens or sentences")
+    add("--removal", default="mask", help="mask or delete absent players")
+    add("--approximator", default="proxyspex", choices=sorted(APPROXIMATORS))
+    add("--budget", type=int, help="coalitions to evaluate (default: 2 n log2 n, at least 256)")
+    add("--index", default="k-SII", choices=INDICES, metavar="INDEX", help=", ".join(INDICES))
+    add("--max-order", type=int, default=2, help="largest interaction")
+    add("--seed", type=int, default=0)
+    add("--top", type=int, default=15, help="rows of the table")
+    add("--plot", type=Path, metavar="FILE", help="draw the interactions into FILE (png, svg, pdf)")
+    add("--json", type=Path, metavar="FILE", help="write everything into FILE")
+    add("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _explain(options: argparse.Namespace) -> None:
+    game = _game(options)
+    n = game.n_players
+    approximator = APPROXIMATORS[options.approximator](
+        n=n, max_order=options.max_order, index=options.index, random_state=options.seed
+    )
+    budget = default_budget(n) if options.budget is None else options.budget
+    result = approximator.recover(budget, game)
+    print(_report(options, game, result))
+    if options.json:
+        record = json.dumps(_record(options, game, result), ensure_ascii=False)
+        options.json.write_text(record + "\n", encoding="utf-8")
+    if options.plot:
+        _draw(options.plot, game, result)
+
+
+def default_budget(n: int) -> int:
+    """Every coalition where that takes no more than 256, else 2 n log2 n of them.
+
+    Example:
+        >>> default_budget(6), default_budget(9), default_budget(60)
+        (64, 256, 709)
+    """
+    return min(2 ** min(n, 62), max(256, round(2 * n * math.log2(n))) if n > 1 else 2)
+
+
+def _game(options: argparse.Namespace) -> TextGame:
+    parts: dict[str, Any] = {
+        "players": options.players,
+        "removal": options.removal,
+        "progress": not options.quiet,
+    }
+    _silence_loading()
+    if options.model != DEFAULT_MODEL and is_classifier(options.model):
+        if options.labels and len(options.labels) > 1:
+            msg = f"a classifier needs one label, got {len(options.labels)}: {options.labels}."
+            raise ValueError(msg)
+        options.labels = options.labels or None
+        label = options.labels[0] if options.labels else None
+        return TextGame.from_classifier(options.text, options.model, label=label, **parts)
+    options.labels = tuple(options.labels or DEFAULT_LABELS)
+    return TextGame.from_encoder(options.text, model=options.model, labels=options.labels, **parts)
+
+
+def _silence_loading() -> None:
+    """Hide the bar transformers shows while it reads weights; ours counts evaluations."""
+    try:
+        from transformers.utils import logging
+    except ImportError:  # said by the game, with the way to install it
+        return
+    logging.disable_progress_bar()
+
+
+def _report(options: argparse.Namespace, game: TextGame, result: Recovery) -> str:
+    found = result.interactions()
+    r2 = "unknown" if result.r2 is None else f"{result.r2:.3f} ({result.r2_kind})"
+    lines = [
+        f"{options.model}: {_score(options)}",
+        f"players: {game.n_players} {options.players}, absent ones "
+        + ("replaced by the mask token" if options.removal == "mask" else "deleted"),
+        f"v(empty) = {game.empty_coalition_value:+.3f}   v(N) = {game.grand_coalition_value:+.3f}",
+        f"{result.n_evaluations} coalitions evaluated, R² {r2}, seed {options.seed}",
+    ]
+    if result.status != "ok":
+        lines.append(f"note: {result.status}")
+    rows = result.to_frame().head(options.top)
+    names = [_name(game, players) for players in rows["interaction"]]
+    width = max([len(name) for name in names], default=0)
+    lines += ["", f"{found.index} of order {found.max_order}, strongest first"]
+    lines += [
+        f"  {name:<{width}}  {value:+8.3f}"
+        for name, value in zip(names, rows["value"], strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def _score(options: argparse.Namespace) -> str:
+    if isinstance(options.labels, tuple):
+        return "100 (cos to {!r} - cos to {!r}), in points".format(*options.labels)
+    return f"log-odds of {options.labels[0] if options.labels else 'the second class'}"
+
+
+def _name(game: TextGame, players: tuple[int, ...]) -> str:
+    return " × ".join(game.players[i].name for i in players)
+
+
+def _record(options: argparse.Namespace, game: TextGame, result: Recovery) -> dict[str, Any]:
+    """Everything that was asked, paid and found; ``series`` is read by FourierSeries.from_json."""
+    found = result.interactions()
+    return {
+        "text": options.text,
+        "players": [[player.name, player.start, player.end] for player in game.players],
+        "model": options.model,
+        "labels": options.labels,
+        "removal": options.removal,
+        "v_empty": game.empty_coalition_value,
+        "v_full": game.grand_coalition_value,
+        "index": found.index,
+        "max_order": found.max_order,
+        "interactions": [[t, value] for t, _, value in result.to_frame().itertuples(index=False)],
+        "n_evaluations": result.n_evaluations,
+        "r2": result.r2,
+        "r2_kind": result.r2_kind,
+        "status": result.status,
+        "approximator": options.approximator,
+        "seed": options.seed,
+        "versions": {name: version(name) for name in ("shapiq-spex", "shapiq", "numpy")},
+        "series": json.loads(result.series.to_json()),
+    }
+
+
+def _draw(path: Path, game: TextGame, result: Recovery) -> None:
+    """shapiq's network plot, or its upset plot where a network would be unreadable."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+    from shapiq.plot import network_plot, upset_plot
+
+    names = [player.name for player in game.players]
+    found = result.interactions()
+    if game.n_players <= READABLE_NETWORK and found.max_order > 1:
+        figure = network_plot(found, feature_names=names, show=False)
+        figure = figure[0] if isinstance(figure, tuple) else figure
+    else:
+        figure = upset_plot(found, feature_names=names, n_interactions=20, show=False)
+    figure = figure or plt.gcf()
+    figure.savefig(path, bbox_inches="tight", dpi=150)
+    plt.close(figure)

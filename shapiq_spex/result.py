@@ -1,0 +1,108 @@
+"""What ``recover`` returns: the series, what was paid for it, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from shapiq_spex.interop import to_interaction_values
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from shapiq.interaction_values import InteractionValues
+
+    from shapiq_spex.spectral.indices import Index
+    from shapiq_spex.spectral.series import FourierSeries
+
+R2Kind = Literal["held-out", "cross-validated", "exact"]
+
+
+class Plan(Protocol):
+    """Which coalitions are evaluated; printing it says how they were drawn."""
+
+    @property
+    def coalitions(self) -> np.ndarray:
+        """Distinct coalitions, bool (m, n)."""
+        ...
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Recovery:
+    """A game recovered as a sparse Fourier series.
+
+    Attributes:
+        series: The function that stands for the game.
+        plan: The coalitions asked for.
+        values: What the game said of them, float64 (m,), in the plan's order.
+        r2: Share of the variance over uniform coalitions that the series explains, at most 1;
+            None where it could not be measured.
+        r2_kind: On what r2 was measured: "held-out" coalitions, "cross-validated" folds, or
+            "exact" when every coalition was evaluated.
+        status: "ok", or a sentence on what did not go as planned.
+        index: Index that :meth:`interactions` uses when none is given.
+        max_order: Likewise.
+
+    Example:
+        >>> import numpy as np
+        >>> from shapiq_spex import ProxySPEX
+        >>> both = ProxySPEX(n=2).recover(4, lambda x: 1.0 * x[:, 0] * x[:, 1])
+        >>> both
+        Recovery(n=2, evaluations=4, terms=4, r2=1.000 exact, status='ok')
+        >>> print(both.to_frame().head(1).to_string(index=False))
+        interaction  order  value
+             (0, 1)      2    1.0
+    """
+
+    series: FourierSeries
+    plan: Plan
+    values: np.ndarray
+    r2: float | None
+    r2_kind: R2Kind
+    status: str = "ok"
+    index: Index = "k-SII"
+    max_order: int = 2
+
+    @property
+    def n_evaluations(self) -> int:
+        """Number of distinct coalitions the game was asked for."""
+        return len(self.values)
+
+    def interactions(
+        self, index: Index | None = None, max_order: int | None = None, *, top_order: bool = False
+    ) -> InteractionValues:
+        """Any index of the recovered series as shapiq's result object, at no further evaluation.
+
+        Args:
+            index: SV, BV, SII, k-SII, BII, STII, FSII, FBII or Moebius.
+            max_order: Largest interaction, a positive whole number.
+            top_order: Whether to keep interactions of size max_order only.
+
+        Raises:
+            ValueError: If the index is unknown or max_order is not a positive whole number.
+        """
+        return to_interaction_values(
+            self.series,
+            index or self.index,
+            self.max_order if max_order is None else max_order,
+            top_order=top_order,
+            estimated=self.r2_kind != "exact",
+            budget=self.n_evaluations,
+        )
+
+    def to_frame(self, index: Index | None = None, max_order: int | None = None) -> pd.DataFrame:
+        """The interactions as a table, strongest first: columns interaction, order, value."""
+        import pandas as pd
+
+        found = self.interactions(index, max_order)
+        rows = [(t, len(t), float(found[t])) for t in found.interaction_lookup if t]
+        rows.sort(key=lambda row: (-abs(row[2]), row[0]))
+        return pd.DataFrame(rows, columns=["interaction", "order", "value"])
+
+    def __repr__(self) -> str:
+        """One line."""
+        r2 = "unknown" if self.r2 is None else f"{self.r2:.3f} {self.r2_kind}"
+        return (
+            f"Recovery(n={self.series.n}, evaluations={self.n_evaluations}, "
+            f"terms={len(self.series)}, r2={r2}, status={self.status!r})"
+        )
