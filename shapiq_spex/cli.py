@@ -107,7 +107,6 @@ def _game(options: argparse.Namespace) -> TextGame:
         "removal": options.removal,
         "progress": not options.quiet,
     }
-    _silence_loading()
     if options.model != DEFAULT_MODEL and is_classifier(options.model):
         if options.labels and len(options.labels) > 1:
             msg = f"a classifier needs one label, got {len(options.labels)}: {options.labels}."
@@ -117,15 +116,6 @@ def _game(options: argparse.Namespace) -> TextGame:
         return TextGame.from_classifier(options.text, options.model, label=label, **parts)
     options.labels = tuple(options.labels or DEFAULT_LABELS)
     return TextGame.from_encoder(options.text, model=options.model, labels=options.labels, **parts)
-
-
-def _silence_loading() -> None:
-    """Hide the bar transformers shows while it reads weights; ours counts evaluations."""
-    try:
-        from transformers.utils import logging
-    except ImportError:  # said by the game, with the way to install it
-        return
-    logging.disable_progress_bar()
 
 
 def _report(options: argparse.Namespace, game: TextGame, result: Recovery) -> str:
@@ -196,7 +186,7 @@ def _draw(path: Path, game: TextGame, result: Recovery) -> None:
 
     names = [player.name for player in game.players]
     found = result.interactions()
-    if game.n_players <= READABLE_NETWORK and found.max_order > 1:
+    if 1 < game.n_players <= READABLE_NETWORK and found.max_order > 1:
         figure = network_plot(found, feature_names=names, show=False)
         figure = figure[0] if isinstance(figure, tuple) else figure
     else:

@@ -221,7 +221,7 @@ def _libraries() -> tuple[Any, Any]:
 
 
 def _from_pretrained(auto_class: Any, name: str | Path) -> Any:
-    with _named_failure(auto_class, name):
+    with _named_failure(auto_class, name), _no_loading_bar():
         model, report = auto_class.from_pretrained(name, output_loading_info=True)
     _refuse_untrained_head(model, report["missing_keys"], name)
     return model.float()
@@ -230,6 +230,20 @@ def _from_pretrained(auto_class: Any, name: str | Path) -> Any:
 def _from_pretrained_config(auto_config: Any, name: str) -> Any:
     with _named_failure(auto_config, name):
         return auto_config.from_pretrained(name)
+
+
+@contextmanager
+def _no_loading_bar() -> Iterator[None]:
+    """The only bar a game shows counts evaluations."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 @contextmanager

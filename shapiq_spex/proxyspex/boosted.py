@@ -117,9 +117,9 @@ class BoostedTrees:
     def _trials(self, folds: list[tuple[_Data, _Data]], seed: int) -> Iterator[_Trial]:
         for depth, rate in product(self.depths, self.rates):
             longest = _Trial(depth, max(self.trees), rate, seed)
-            ensembles = [longest.fit(rest) for rest, _ in folds]
+            ensembles = tuple(longest.fit(rest) for rest, _ in folds)
             for count in self.trees:
-                yield longest._replace(count=count, ensembles=ensembles).judged(folds)
+                yield longest._replace(trees=count, ensembles=ensembles).judged(folds)
 
 
 class _Data(NamedTuple):
@@ -148,27 +148,27 @@ class _Trial(NamedTuple):
     """One setting, and once judged its fit in every fold and its error out of fold."""
 
     depth: int | None
-    count: int
+    trees: int
     rate: float
     seed: int
-    ensembles: list[Ensemble] = []
+    ensembles: tuple[Ensemble, ...] = ()
     error: float = np.inf
 
     def fit(self, data: _Data) -> Ensemble:
         return fit_ensemble(
-            *data, depth=self.depth, trees=self.count, rate=self.rate, seed=self.seed
+            *data, depth=self.depth, trees=self.trees, rate=self.rate, seed=self.seed
         )
 
     def judged(self, folds: list[tuple[_Data, _Data]]) -> _Trial:
         pairs = zip(self.ensembles, folds, strict=True)
         error = sum(
-            held.error(partial(each.predict, count=self.count)) for each, (_, held) in pairs
+            held.error(partial(each.predict, count=self.trees)) for each, (_, held) in pairs
         )
         return self._replace(error=error)
 
 
 def _read(ensemble: Ensemble, trial: _Trial, n: int) -> FourierSeries:
-    return trees_to_series(ensemble.trees(trial.count), n)
+    return trees_to_series(ensemble.trees(trial.trees), n)
 
 
 def _finish(series: FourierSeries, data: _Data, energy: float, refit: bool) -> FourierSeries:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from .ensembles import Tree
 
-# Pairs (path, set) read out at most when no degree is asked for: about 2 s and 300 MB.
+# Pairs (path, set) read out when no degree is asked for, at most: about 2 s.
 MAX_PAIRS = 4_000_000
+# And at most that many pairs times players, since a series holds a bool for each: about 2 GB.
+MAX_ENTRIES = 2**30
 
 
 def trees_to_series(
@@ -37,8 +39,8 @@ def trees_to_series(
         trees: Trees on players 0, ..., n - 1.
         n: Number of players.
         max_degree: Largest |S| to read out. None reads every degree, or, where deep trees would
-            need over four million pairs of a path and a set within it, the largest that stays
-            below, and at least 1.
+            need over four million pairs of a path and a set within it (2^30 / n from n = 269
+            on), the largest that stays below, and at least 1.
 
     Raises:
         ValueError: If a tree asks for a player outside range(n) or the degree is negative.
@@ -57,7 +59,7 @@ def trees_to_series(
         msg = f"trees_to_series needs a degree of at least 0, got {max_degree}."
         raise ValueError(msg)
     paths = [_Paths.of(*group) for group in _leaves_by_size(trees)]
-    degree = _affordable_degree(paths) if max_degree is None else max_degree
+    degree = _affordable_degree(paths, n) if max_degree is None else max_degree
     parts: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
     for each in paths:
         for d, rows, values in each.coefficients(degree):
@@ -111,9 +113,10 @@ class _Paths(NamedTuple):
         return walsh_hadamard(np.bincount(place, self.values, k << p).reshape(k, 1 << p))
 
 
-def _affordable_degree(paths: list[_Paths]) -> int:
+def _affordable_degree(paths: list[_Paths], n: int) -> int:
+    most = min(MAX_PAIRS, MAX_ENTRIES // n)
     degree = max((each.sets.shape[1] for each in paths), default=0)
-    while degree > 1 and sum(each.pairs(degree) for each in paths) > MAX_PAIRS:
+    while degree > 1 and sum(each.pairs(degree) for each in paths) > most:
         degree -= 1
     return degree
 
@@ -123,10 +126,10 @@ def _leaves_by_size(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Leaves by the number p of players they decide: players (l, p), present (l, p), values."""
     groups: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
-    for signed, values in _walk(trees):
-        sizes = (signed != 0).sum(axis=1)
+    for walked, values in _walk(trees):
+        sizes = (walked != 0).sum(axis=1)
         # Sorted by player, the places of players met again come first.
-        signed = np.take_along_axis(signed, np.argsort(np.abs(signed), axis=1), axis=1)
+        signed = np.take_along_axis(walked, np.argsort(np.abs(walked), axis=1), axis=1)
         for p in np.unique(sizes):
             path = signed[sizes == p, signed.shape[1] - p :]
             groups.setdefault(int(p), []).append((np.abs(path) - 1, path < 0, values[sizes == p]))

@@ -66,9 +66,9 @@ def naive_fit(proxy, coalitions, values, seed):
     return series, 1 - min(errors) / (scaled**2).sum(), ends[int(np.argmin(errors))]
 
 
-@pytest.mark.parametrize("noise", [0.1, 6.0])
+@pytest.mark.parametrize("noise", [0.1, 3.0])
 def test_the_search_does_what_a_naive_one_does(noise):
-    coalitions, values = game(100, noise=noise)
+    coalitions, values = game(60, noise=noise)
     series, r2, _ = naive_fit(QUICK, coalitions, values, seed=4)
     surrogate = fit(QUICK, coalitions, values, seed=4)
     assert surrogate.series == series
@@ -76,7 +76,7 @@ def test_the_search_does_what_a_naive_one_does(noise):
 
 
 def test_both_ways_to_finish_occur():
-    ends = {naive_fit(QUICK, *game(100, noise=noise), seed=4)[2] for noise in (0.1, 6.0)}
+    ends = {naive_fit(QUICK, *game(60, noise=noise), seed=4)[2] for noise in (0.1, 3.0)}
     assert {refit for _, refit in ends} == {False, True}
 
 
@@ -167,8 +167,10 @@ def test_more_players_than_binomials_fit_into_floats():
 
 
 def test_scikit_learn_does_as_well(monkeypatch):
+    proxy = BoostedTrees(trees=(200,), rates=(0.1,))
+    with_default = true_r2(fit(proxy, *game(300)).series)
     monkeypatch.setattr(ensembles, "library", lambda: "sklearn")
-    assert true_r2(fit(QUICK, *game(300)).series) > 0.95
+    assert true_r2(fit(proxy, *game(300)).series) > with_default - 0.02
 
 
 def test_bad_input_is_refused():

@@ -46,7 +46,8 @@ def test_the_trees_predict_what_the_library_predicts(library, depth, count):
         np.testing.assert_allclose(ours, by_stage[count - 1], atol=1e-10)
 
 
-def test_fewer_trees_are_a_prefix_of_more(library):
+@pytest.mark.usefixtures("library")
+def test_fewer_trees_are_a_prefix_of_more():
     coalitions, values = data()
     few, many = (
         fit_ensemble(coalitions, values, depth=3, trees=count, rate=0.1, seed=0)
@@ -55,14 +56,16 @@ def test_fewer_trees_are_a_prefix_of_more(library):
     assert np.array_equal(few.predict(coalitions, 15), many.predict(coalitions, 15))
 
 
-def test_the_fit_learns(library):
+@pytest.mark.usefixtures("library")
+def test_the_fit_learns():
     coalitions, values = data(m=600)
     fitted = fit_ensemble(coalitions[:400], values[:400], depth=5, trees=300, rate=0.1, seed=0)
     error = fitted.predict(coalitions[400:], 300) - values[400:]
     assert np.mean(error**2) < 0.02 * values.var()
 
 
-def test_equal_seeds_give_equal_trees(library):
+@pytest.mark.usefixtures("library")
+def test_equal_seeds_give_equal_trees():
     coalitions, values = data()
     first, again = (
         fit_ensemble(coalitions, values, depth=5, trees=10, rate=0.1, seed=3).trees(10)
@@ -73,7 +76,8 @@ def test_equal_seeds_give_equal_trees(library):
         assert np.array_equal(one.value, other.value)
 
 
-def test_depth_and_leaves_are_bounded(library):
+@pytest.mark.usefixtures("library")
+def test_depth_and_leaves_are_bounded():
     coalitions, values = data(m=2000, n=12)
     for depth, most in ((3, 3), (None, 30)):
         fitted = fit_ensemble(coalitions, values, depth=depth, trees=5, rate=0.1, seed=0)
@@ -83,7 +87,8 @@ def test_depth_and_leaves_are_bounded(library):
 
 
 @pytest.mark.parametrize("m", [2, 3, 4, 6])
-def test_a_handful_of_rows_still_splits(library, m):
+@pytest.mark.usefixtures("library")
+def test_a_handful_of_rows_still_splits(m):
     coalitions = np.zeros((m, 2), dtype=bool)
     coalitions[m // 2 :, 1] = True
     values = coalitions[:, 1] * 2.0
@@ -92,11 +97,19 @@ def test_a_handful_of_rows_still_splits(library, m):
 
 
 def test_leaves_hold_twenty_rows_where_there_are_enough():
-    assert [ensembles._rows_per_leaf(m) for m in (1, 2, 7, 39, 40, 1000)] == [1, 1, 1, 9, 20, 20]
+    assert [ensembles._rows_per_leaf(m) for m in (1, 9, 39, 100, 200, 1000)] == [
+        1,
+        1,
+        3,
+        10,
+        20,
+        20,
+    ]
 
 
 @pytest.mark.parametrize("m", [1, 30])
-def test_nothing_to_split_gives_the_mean(library, m):
+@pytest.mark.usefixtures("library")
+def test_nothing_to_split_gives_the_mean(m):
     coalitions = np.ones((m, 3), dtype=bool)
     fitted = fit_ensemble(coalitions, np.full(m, 4.0), depth=3, trees=5, rate=0.1, seed=0)
     trees = fitted.trees(5)
@@ -135,7 +148,8 @@ def test_lightgbm_says_nothing():
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_no_library_warns(library):
+@pytest.mark.usefixtures("library")
+def test_no_library_warns():
     coalitions, values = data()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -144,7 +158,7 @@ def test_no_library_warns(library):
 
 
 def test_without_lightgbm_scikit_learn_steps_in(monkeypatch):
-    monkeypatch.setattr(ensembles, "find_spec", lambda name: None)
+    monkeypatch.setattr(ensembles, "find_spec", lambda _: None)
     fitted = fit_ensemble(*data(), depth=3, trees=2, rate=0.1, seed=0)
     assert isinstance(fitted, ensembles.SklearnEnsemble)
 

@@ -93,15 +93,21 @@ def test_without_room_for_tables_leaves_are_read_one_by_one(monkeypatch):
     assert_same(trees_to_series(trees, 8, max_degree=8), brute_force(trees, 8))
 
 
-def test_the_degree_chosen_is_the_largest_that_fits(monkeypatch):
+@pytest.mark.parametrize(
+    ("room", "degree"), [(34, 1), (63, 1), (64, 2), (96, 2), (97, 3), (10**6, 6)]
+)
+def test_the_degree_chosen_is_the_largest_that_fits(monkeypatch, room, degree):
+    # The leaves decide 1, 2, 3, 4, 5, 6 and 6 players. The last two share their players, and a
+    # table where its 2^6 entries fit; where they do not, each counts.
     tree = caterpillar(np.arange(6), np.arange(7.0))
-    # Of l leaves at every depth p: sum_p comb(p, d) pairs at degree d; the last depth twice.
-    up_to = [1 + sum(comb(p, d) for p in (*range(1, 7), 6)) - 1 for d in range(3)]
-    assert up_to == [7, 27, 50]
-    monkeypatch.setattr(tree_fourier, "MAX_PAIRS", sum(up_to[:3]))
+    sizes = [1, 2, 3, 4, 5, 6] + [6] * (room < 64)
+    pairs = [sum(comb(p, d) for p in sizes for d in range(top + 1)) for top in range(7)]
+    assert pairs[degree] <= room
+    assert degree == 6 or pairs[degree + 1] > room
+    monkeypatch.setattr(tree_fourier, "MAX_PAIRS", room)
     series = trees_to_series([tree], 6)
-    assert series.degrees.max() == 3  # small paths fit into tables, where equal sets are shared
-    assert_same(series, brute_force([tree], 6), 3)
+    assert series.degrees.max() == degree
+    assert_same(series, brute_force([tree], 6), degree)
 
 
 def test_a_deep_caterpillar_needs_no_table():
@@ -132,6 +138,13 @@ def test_many_deep_trees_stay_within_bounds():
     )
 
 
+def test_many_players_leave_room_for_fewer_sets(monkeypatch):
+    tree = caterpillar(np.arange(6), np.arange(7.0))
+    monkeypatch.setattr(tree_fourier, "MAX_ENTRIES", 62 * 100)
+    assert trees_to_series([tree], 100).degrees.max() == 2
+    assert trees_to_series([tree], 101).degrees.max() == 1
+
+
 def test_degenerate_splits_vanish():
     both = Tree(np.array([0, -1, -1]), np.array([1, 0, 0]), np.array([1, 0, 0]), np.arange(3.0))
     assert trees_to_series([both], 1).terms() == {(): 1.0, (0,): 0.0}
@@ -145,7 +158,7 @@ def test_trees_of_one_leaf_and_no_trees():
 def test_a_thousand_players():
     tree = caterpillar(np.array([1039, 0, 512]), np.array([4.0, 0.0, 0.0, 0.0]))
     assert trees_to_series([tree], 1040).terms() == pytest.approx(
-        {(): 2.0, (1039,): -2.0} | {s: 0.0 for s in _others()}
+        {(): 2.0, (1039,): -2.0} | dict.fromkeys(_others(), 0.0)
     )
 
 

