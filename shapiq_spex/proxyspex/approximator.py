@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from shapiq_spex.approximator import SpectralApproximator, ask
 from shapiq_spex.result import Recovery
+from shapiq_spex.spectral.ends import meet_ends
 
 from .boosted import BoostedTrees
 from .gaussian_process import GaussianProcess
@@ -74,7 +76,9 @@ class ProxySPEX(SpectralApproximator):
     def _recover(self, budget: int, game: Value, rng: np.random.Generator) -> Recovery:
         plan = plan_uniform(self.n, budget, rng)
         values = ask(game, plan.coalitions)
-        fit = self.proxy.fit(plan.coalitions, values, rng)
+        # The ends are no uniform draws and often far out; they are met, not fitted.
+        finish = partial(meet_ends, empty=values[0], full=values[1])
+        fit = self.proxy.fit(plan.coalitions[2:], values[2:], rng, finish)
         return Recovery(
             fit.series,
             plan,

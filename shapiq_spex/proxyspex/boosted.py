@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..spectral.refit import ridge_refit
-from ..spectral.series import FourierSeries, checked_coalitions
+from shapiq_spex.spectral.refit import ridge_refit
+from shapiq_spex.spectral.series import FourierSeries, checked_coalitions
 from .ensembles import Ensemble, fit_ensemble
 from .proxies import Surrogate
 from .tree_fourier import trees_to_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .proxies import Finish
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class BoostedTrees:
     Example:
         >>> coalitions = np.random.default_rng(0).random((200, 5)) < 0.5
         >>> values = 2.0 * (coalitions[:, 0] & coalitions[:, 3])
-        >>> surrogate = BoostedTrees(trees=(100,)).fit(coalitions, values, np.random.default_rng(0))
+        >>> surrogate = BoostedTrees(trees=(100,)).fit(
+        ...     coalitions, values, np.random.default_rng(0), finish=lambda series: series
+        ... )
         >>> {players: round(value, 2) for players, value in surrogate.series.terms().items()}
         {(): 0.5, (0,): -0.5, (3,): -0.5, (0, 3): 0.5}
     """
@@ -76,7 +80,11 @@ class BoostedTrees:
             raise ValueError(msg)
 
     def fit(
-        self, coalitions: np.ndarray, values: np.ndarray, rng: np.random.Generator
+        self,
+        coalitions: np.ndarray,
+        values: np.ndarray,
+        rng: np.random.Generator,
+        finish: Finish,
     ) -> Surrogate:
         """Fit values on coalitions; generators in equal states give equal answers.
 
@@ -88,30 +96,38 @@ class BoostedTrees:
             coalitions: Bool or 0/1 matrix (m, n), m >= 1.
             values: Finite floats (m,).
             rng: Shuffles the rows into folds and seeds the trees.
+            finish: Last step applied to every series before it is judged or returned.
 
         Raises:
             ValueError: If the shapes do not fit together or a value is not finite.
         """
         data = _checked(coalitions, values)
-        if np.ptp(data.values) ** 2 == 0:
-            return Surrogate(FourierSeries.from_terms(data.n, {(): data.values[0]}), r2=None)
-        # The boosters round values to single precision and ignore gains below a fixed epsilon.
         mean, scale = data.values.mean(), data.values.std()
-        series, r2 = self._fit(data._replace(values=(data.values - mean) / scale), rng)
-        return Surrogate(series * scale + FourierSeries.from_terms(data.n, {(): mean}), r2)
+        if np.ptp(data.values) ** 2 == 0:
+            return Surrogate(finish(FourierSeries.constant(data.n, data.values[0])), r2=None)
+        constant = FourierSeries.constant(data.n, mean)
 
-    def _fit(self, data: _Data, rng: np.random.Generator) -> tuple[FourierSeries, float]:
+        def settle(series: FourierSeries) -> FourierSeries:
+            return (finish(series * scale + constant) - constant) * (1 / scale)
+
+        # The boosters round values to single precision and ignore gains below a fixed epsilon.
+        series, r2 = self._fit(data._replace(values=(data.values - mean) / scale), rng, settle)
+        return Surrogate(finish(series * scale + constant), r2)
+
+    def _fit(
+        self, data: _Data, rng: np.random.Generator, settle: Finish
+    ) -> tuple[FourierSeries, float]:
         """The four steps, for values of mean 0."""
         folds = data.folds(self.folds, rng)
         best = min(self._trials(folds, seed=int(rng.integers(2**31))), key=lambda t: t.error)
         own = [_read(ensemble, best, data.n) for ensemble in best.ensembles]
         pairs = list(zip(own, folds, strict=True))
-        finishes = list(product(self.energies, (False, True)))
+        ways = list(product(self.energies, (False, True)))
         errors = [
-            sum(held.error(_finish(series, rest, *each)) for series, (rest, held) in pairs)
-            for each in finishes
+            sum(held.error(settle(_cut(series, rest, *way))) for series, (rest, held) in pairs)
+            for way in ways
         ]
-        final = _finish(_read(best.fit(data), best, data.n), data, *finishes[np.argmin(errors)])
+        final = _cut(_read(best.fit(data), best, data.n), data, *ways[np.argmin(errors)])
         return final, 1 - min(errors) / float((data.values**2).sum())
 
     def _trials(self, folds: list[tuple[_Data, _Data]], seed: int) -> Iterator[_Trial]:
@@ -171,7 +187,7 @@ def _read(ensemble: Ensemble, trial: _Trial, n: int) -> FourierSeries:
     return trees_to_series(ensemble.trees(trial.trees), n)
 
 
-def _finish(series: FourierSeries, data: _Data, energy: float, refit: bool) -> FourierSeries:
+def _cut(series: FourierSeries, data: _Data, energy: float, refit: bool) -> FourierSeries:
     """The series cut, and its coefficients fitted anew to the data if wanted."""
     cut = series.truncate(energy=energy)
     return ridge_refit(cut.support, data.coalitions, data.values) if refit else cut

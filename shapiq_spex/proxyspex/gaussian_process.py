@@ -14,20 +14,22 @@ prior variance times sum_j alpha_j chi_S(x_j) with alpha = K^-1 y.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from shapiq_spex.spectral.ends import meet_ends
 from shapiq_spex.spectral.series import FourierSeries
 
 from .proxies import Surrogate
 
+if TYPE_CHECKING:
+    from .proxies import Finish
+
 CONSTANT = 1.0  # prior variance c of the constant, in units of the variance of the values
 JITTER = 1e-8
-END_NOISE = 1e-6  # the empty and the full coalition are met, not smoothed
+PARENTS = 1000  # sets of one size that are extended
 
 
 class Kernel(NamedTuple):
@@ -39,8 +41,10 @@ class Kernel(NamedTuple):
     noise: float  # variance of a value around the process
 
     def gram(self, z: np.ndarray) -> np.ndarray:
-        """Prior covariance of the values at the rows of z, without noise."""
-        return CONSTANT + self.linear / z.shape[1] * (z @ z.T) + self.product(z)
+        """Covariance of the values observed at the rows of z."""
+        gram = CONSTANT + self.linear / z.shape[1] * (z @ z.T) + self.product(z)
+        gram[np.diag_indices(len(z))] += self.noise + JITTER
+        return gram
 
     def product(self, z: np.ndarray) -> np.ndarray:
         """The product part of the covariance."""
@@ -57,7 +61,8 @@ class GaussianProcess:
 
     Attributes:
         shrinkage: Precision of the prior that ties the relevances together.
-        terms: Number of non-constant terms kept, at least; never fewer than there are values.
+        terms: Number of terms kept beside the constant and the single players, at least; never
+            fewer than there are values.
         tuning_rows: Number of values at most from which the hyper-parameters are learned.
         folds: Number of folds of the cross-validated R².
 
@@ -65,142 +70,102 @@ class GaussianProcess:
         >>> import itertools
         >>> x = np.array(list(itertools.product([0, 1], repeat=4)), dtype=bool)
         >>> y = 2.0 * x[:, 0] + x[:, 1] * x[:, 2]
-        >>> fit = GaussianProcess().fit(x, y, np.random.default_rng(0))
+        >>> fit = GaussianProcess().fit(x, y, np.random.default_rng(0), lambda series: series)
         >>> bool(abs(fit.series(x) - y).max() < 0.05)
         True
     """
 
     shrinkage: float = 4.0
     terms: int = 2000
-    tuning_rows: int = 1500
+    tuning_rows: int = 1000
     folds: int = 5
 
     def fit(
-        self, coalitions: np.ndarray, values: np.ndarray, rng: np.random.Generator
+        self,
+        coalitions: np.ndarray,
+        values: np.ndarray,
+        rng: np.random.Generator,
+        finish: Finish,
     ) -> Surrogate:
         """Fit the values of distinct coalitions.
 
         Args:
-            coalitions: Bool (m, n), with m >= 2.
+            coalitions: Bool (m, n), with m >= 1.
             values: Finite float64 (m,).
             rng: Source of the folds.
+            finish: Last step applied to every series before it is judged or returned.
 
         Returns:
-            The series, which meets the empty and the full coalition where they are among the
-            rows, and its R² on folds left out of the fit (the hyper-parameters are not learned
-            anew; None where the values are constant or too few).
+            The finished series and its R² on folds left out of the fit. The hyper-parameters are
+            those of all values in every fold. R² is None where the values are constant or fewer
+            than two a fold.
         """
         center, spread = values.mean(), values.std()
         if spread <= 1e-12 * np.abs(values).max():
-            return Surrogate(_constant(coalitions.shape[1], center), None)
+            return Surrogate(finish(FourierSeries.constant(coalitions.shape[1], values[0])), None)
+        constant = FourierSeries.constant(coalitions.shape[1], center)
         z, y = 1.0 - 2.0 * coalitions, (values - center) / spread
-        ends = np.flatnonzero(np.abs(z.sum(axis=1)) == z.shape[1])
-        kernel = self._tune(z, y, ends)
-        inverse = _inverse(kernel.gram(z) + np.diag(_noise(kernel, len(y), ends)))
+        kernel = _tune(z[: self.tuning_rows], y[: self.tuning_rows], self.shrinkage)
+        inverse, _ = _inverse(kernel.gram(z))
         alpha = inverse @ y
-        series = self._read_out(kernel, z, alpha, y, ends)
-        r2 = self._cross_validate(kernel, z, y, inverse, alpha, ends, rng)
-        shift = _constant(series.n, center)
-        return Surrogate(series * spread + shift, r2)
 
-    def _tune(self, z: np.ndarray, y: np.ndarray, ends: np.ndarray) -> Kernel:
-        """Hyper-parameters of largest penalised marginal likelihood."""
-        rows = _first_rows(len(y), ends, self.tuning_rows)
-        z, y, ends = z[rows], y[rows], np.flatnonzero(np.isin(rows, ends))
-        n = z.shape[1]
-        start = np.log(np.concatenate([np.full(n, 1 / n), [1.0, 0.3, 0.1]]))
-        bounds = [(np.log(1e-6), np.log(3.0))] * n + [(-8, 6), (-12, 4), (-14, 2)]
-        best = minimize(
-            _objective,
-            start,
-            args=(z, y, ends, self.shrinkage),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": 60},
-        )
-        return _kernel(best.x)
+        def series(rows: np.ndarray, alpha: np.ndarray) -> FourierSeries:
+            groups = grow(kernel, z[rows], alpha, max(self.terms, len(alpha)))
+            return finish(FourierSeries.from_rows(z.shape[1], groups) * spread + constant)
 
-    def _read_out(
-        self, kernel: Kernel, z: np.ndarray, alpha: np.ndarray, y: np.ndarray, ends: np.ndarray
-    ) -> FourierSeries:
-        """The largest coefficients of the posterior mean, made to meet the ends."""
-        sets, values = grow(kernel, z, alpha, max(self.terms, len(alpha)))
-        n = z.shape[1]
-        groups = [(s, v) for s, v in zip(sets, values, strict=True) if len(v)]
-        series = FourierSeries.from_rows(n, groups)
-        if len(ends) < 2:
-            return series
-        order = np.argsort(z[ends].sum(axis=1))  # the full coalition has the least sum of z
-        full, empty = y[ends[order]]
-        return meet_ends(series, empty, full, prior_variances(kernel, series.support))
-
-    def _cross_validate(
-        self,
-        kernel: Kernel,
-        z: np.ndarray,
-        y: np.ndarray,
-        inverse: np.ndarray,
-        alpha: np.ndarray,
-        ends: np.ndarray,
-        rng: np.random.Generator,
-    ) -> float | None:
-        """R² of the series of each fold's training part on the fold, ends always in training.
-
-        alpha without the rows I is alpha_T - K^-1[T, I] (K^-1[I, I])^-1 alpha_I: one inverse
-        serves every fold.
-        """
-        rows = rng.permutation(np.setdiff1d(np.arange(len(y)), ends))
-        if len(rows) < 2 * self.folds:
-            return None
-        errors = np.empty(len(y))
-        for out in np.array_split(rows, self.folds):
-            rest = np.setdiff1d(np.arange(len(y)), out)
-            shift = inverse[np.ix_(rest, out)] @ np.linalg.solve(
-                inverse[np.ix_(out, out)], alpha[out]
-            )
-            where = np.flatnonzero(np.isin(rest, ends))
-            series = self._read_out(kernel, z[rest], alpha[rest] - shift, y[rest], where)
-            errors[out] = y[out] - series(z[out] < 0)
-        return float(1 - (errors[rows] ** 2).sum() / ((y[rows] - y[rows].mean()) ** 2).sum())
+        errors = np.full(len(y), np.nan)
+        if len(y) >= 2 * self.folds:
+            for out in np.array_split(rng.permutation(len(y)), self.folds):
+                rest, alpha_rest = leave_out(inverse, alpha, out)
+                errors[out] = values[out] - series(rest, alpha_rest)(coalitions[out])
+        r2 = float(1 - (errors**2).mean() / spread**2)
+        return Surrogate(series(np.arange(len(y)), alpha), None if np.isnan(r2) else r2)
 
 
-def prior_variances(kernel: Kernel, support: np.ndarray) -> np.ndarray:
-    """Prior variance of F(S) for each row S of a bool support (s, n)."""
-    log_l = np.log(np.tanh(kernel.b))
-    base = np.log(kernel.scale) - np.log1p(np.tanh(kernel.b)).sum()
-    out = np.exp(base + support @ log_l)
-    degree = support.sum(axis=1)
-    return out + CONSTANT * (degree == 0) + kernel.linear / support.shape[1] * (degree == 1)
+def leave_out(
+    inverse: np.ndarray, alpha: np.ndarray, out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows T that stay when the rows I go, and alpha of a process that never saw I.
+
+    By the block inverse, alpha_T - K^-1[T, I] (K^-1[I, I])^-1 alpha_I: one inverse serves all folds.
+    """
+    rest = np.setdiff1d(np.arange(len(alpha)), out)
+    gone = np.linalg.solve(inverse[np.ix_(out, out)], alpha[out])
+    return rest, alpha[rest] - inverse[np.ix_(rest, out)] @ gone
 
 
 def grow(
     kernel: Kernel, z: np.ndarray, alpha: np.ndarray, count: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Posterior means of the constant, all players and the ``count`` strongest other sets found.
 
-    Returns, one entry a size 0, 1, 2, ...: players int (k, size) and coefficients (k,).
+    Args:
+        kernel: Hyper-parameters.
+        z: Signs 1 - 2 x of the observed coalitions, (m, n).
+        alpha: K^-1 y, (m,).
+        count: Number of sets of two players and more to keep.
+
+    Returns:
+        For each size 0, 1, 2, ...: players int (k, size) and coefficients (k,).
     """
     n = z.shape[1]
     log_l = np.log(np.tanh(kernel.b))
     base = np.log(kernel.scale) - np.log1p(np.tanh(kernel.b)).sum()
+    constant = np.array([(np.exp(base) + CONSTANT) * alpha.sum()])
     singles = (np.exp(base + log_l) + kernel.linear / n) * (alpha @ z)
-    sets = [np.zeros((1, 0), dtype=np.int64), np.arange(n)[:, None]]
-    values = [np.array([(np.exp(base) + CONSTANT) * alpha.sum()]), singles]
-    parents, chi = sets[1], z
-    while len(parents) and parents.shape[1] < n:
-        child_values = (alpha[:, None] * chi).T @ z
-        child_values *= np.exp(base + log_l[parents].sum(axis=1)[:, None] + log_l)
-        children, strength = _children(parents, child_values, count)
-        sets.append(children)
-        values.append(strength)
-        floor = _nth_largest(np.abs(np.concatenate(values[2:])), count)
-        parents = children[np.abs(strength) >= floor][:PARENTS]
+    groups = [(np.zeros((1, 0), dtype=np.int64), constant), (np.arange(n)[:, None], singles)]
+    parents = np.argsort(-np.abs(singles), kind="stable")[:PARENTS, None]
+    larger: list[tuple[np.ndarray, np.ndarray]] = []
+    while 0 < len(parents) and parents.shape[1] < n:
         chi = z[:, parents].prod(axis=2)
-    return _strongest(sets, values, count)
-
-
-PARENTS = 1000  # sets of one size that are extended
+        values = (alpha[:, None] * chi).T @ z
+        values *= np.exp(base + log_l[parents].sum(axis=1)[:, None] + log_l)
+        larger.append(_children(parents, values, count))
+        sets, strength = larger[-1]
+        # A set below the count-th strongest so far can have no place, and hardly a strong child.
+        parents = sets[np.abs(strength) >= _floor(larger, count)][:PARENTS]
+    floor = _floor(larger, count)
+    return groups + [(s[np.abs(f) >= floor], f[np.abs(f) >= floor]) for s, f in larger]
 
 
 def _children(
@@ -208,13 +173,12 @@ def _children(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The strongest distinct sets parent + one player, strongest first."""
     k, n = values.shape
-    values = values.copy()
-    values[np.arange(k)[:, None], parents] = 0.0
-    size = np.abs(values).ravel()
+    size = np.abs(values)
+    size[np.arange(k)[:, None], parents] = -1.0  # already a member
     # A set is reached from each of its players at most once.
     limit = min(count * (parents.shape[1] + 1), size.size)
-    top = np.argpartition(-size, limit - 1)[:limit]
-    top = top[size[top] > 0]
+    top = np.argpartition(-size.ravel(), limit - 1)[:limit]
+    top = top[size.ravel()[top] >= 0]
     rows = np.sort(np.concatenate([parents[top // n], (top % n)[:, None]], axis=1), axis=1)
     rows, first = np.unique(rows, axis=0, return_index=True)
     strength = values.ravel()[top[first]]
@@ -222,90 +186,67 @@ def _children(
     return rows[best], strength[best]
 
 
-def _strongest(
-    sets: list[np.ndarray], values: list[np.ndarray], count: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    floor = _nth_largest(np.abs(np.concatenate([np.zeros(0), *values[2:]])), count)
-    for size in range(2, len(sets)):
-        kept = np.abs(values[size]) >= floor
-        sets[size], values[size] = sets[size][kept], values[size][kept]
-    return sets, values
-
-
-def _nth_largest(size: np.ndarray, count: int) -> float:
+def _floor(groups: list[tuple[np.ndarray, np.ndarray]], count: int) -> float:
+    """Size of the count-th strongest coefficient, 0 where there are not as many."""
+    size = np.abs(np.concatenate([np.zeros(0), *(values for _, values in groups)]))
     return 0.0 if len(size) <= count else float(np.partition(size, -count)[-count])
 
 
-def _objective(
-    theta: np.ndarray, z: np.ndarray, y: np.ndarray, ends: np.ndarray, shrinkage: float
+def _tune(z: np.ndarray, y: np.ndarray, shrinkage: float) -> Kernel:
+    """Hyper-parameters of largest penalised marginal likelihood."""
+    n = z.shape[1]
+    start = np.log(np.concatenate([np.full(n, 1 / n), [1.0, 0.3, 0.1]]))
+    bounds = [(np.log(1e-6), np.log(3.0))] * n + [(-8, 6), (-12, 4), (-14, 2)]
+    best = minimize(
+        objective,
+        start,
+        args=(z, y, shrinkage),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 60},
+    )
+    return unpack(best.x)
+
+
+def objective(
+    theta: np.ndarray, z: np.ndarray, y: np.ndarray, shrinkage: float
 ) -> tuple[float, np.ndarray]:
-    """Minus the log marginal likelihood plus the penalty, and its gradient.
+    """Minus the log marginal likelihood plus the penalty, and its gradient in theta.
 
     With A = alpha alpha^T - K^-1 the likelihood's derivative along dK is trace(A dK) / 2, and
     dK/db_i = (z_i z_i^T - 1) * product part.
     """
-    n, kernel = z.shape[1], _kernel(theta)
-    product, line = kernel.product(z), z @ z.T / n
-    noise = _noise(kernel, len(y), ends)
-    gram = CONSTANT + kernel.linear * line + product
-    gram[np.diag_indices(len(y))] += noise
-    inverse, half_log_det = _inverse_and_log_det(gram)
-    if inverse is None:
-        return 1e10, np.zeros_like(theta)
+    n, kernel = z.shape[1], unpack(theta)
+    inverse, log_det = _inverse(kernel.gram(z))
     alpha = inverse @ y
     slope = np.outer(alpha, alpha) - inverse
-    weighted = slope * product
+    weighted = slope * kernel.product(z)
     total = weighted.sum()
-    learned = np.ones(len(y), dtype=bool)
-    learned[ends] = False
-    gradient = np.concatenate(
-        [
-            kernel.b * (np.einsum("ji,ji->i", z, weighted @ z) - total),
-            [
-                total,
-                kernel.linear * (slope * line).sum(),
-                kernel.noise * slope.diagonal()[learned].sum(),
-            ],
-        ]
-    )
     away = theta[:n] - theta[:n].mean()
-    value = 0.5 * y @ alpha + half_log_det + 0.5 * shrinkage * away @ away
+    value = 0.5 * (y @ alpha + log_det + shrinkage * away @ away)
+    gradient = np.empty_like(theta)
+    gradient[:n] = kernel.b * (np.einsum("ji,ji->i", z, weighted @ z) - total)
+    gradient[n] = total
+    gradient[n + 1] = kernel.linear / n * np.einsum("ji,ji->", z, slope @ z)
+    gradient[n + 2] = kernel.noise * slope.trace()
     gradient *= -0.5
     gradient[:n] += shrinkage * away
     return value, gradient
 
 
-def _kernel(theta: np.ndarray) -> Kernel:
+def unpack(theta: np.ndarray) -> Kernel:
+    """The kernel whose logarithms are theta, (n + 3,)."""
     scale, linear, noise = np.exp(theta[-3:])
     return Kernel(np.exp(theta[:-3]), float(scale), float(linear), float(noise))
 
 
-def _noise(kernel: Kernel, m: int, ends: np.ndarray) -> np.ndarray:
-    noise = np.full(m, kernel.noise + JITTER)
-    noise[ends] = END_NOISE
-    return noise
-
-
-def _inverse_and_log_det(gram: np.ndarray) -> tuple[np.ndarray | None, float]:
-    """Inverse and half the log determinant, (None, 0) where the matrix is not positive."""
+def _inverse(gram: np.ndarray) -> tuple[np.ndarray, float]:
+    """Inverse and log determinant of a positive definite matrix."""
     factor, failed = lapack.dpotrf(gram, lower=1)
-    if failed:
-        return None, 0.0
-    half_log_det = float(np.log(factor.diagonal()).sum())
+    if failed:  # rounding; the jitter is lost beside very large entries
+        gram = gram + 1e-10 * gram.diagonal().max() * np.eye(len(gram))
+        factor, _ = lapack.dpotrf(gram, lower=1)
     lower, _ = lapack.dpotri(factor, lower=1)
-    return np.tril(lower) + np.tril(lower, -1).T, half_log_det
-
-
-def _inverse(gram: np.ndarray) -> np.ndarray:
-    inverse, _ = _inverse_and_log_det(gram)
-    return np.linalg.pinv(gram) if inverse is None else inverse
-
-
-def _first_rows(m: int, ends: np.ndarray, limit: int) -> np.ndarray:
-    """The ends and the first other rows, limit in all, sorted."""
-    others = np.setdiff1d(np.arange(m), ends)
-    return np.sort(np.concatenate([ends, others[: max(limit - len(ends), 0)]]))
-
-
-def _constant(n: int, value: float) -> FourierSeries:
-    return FourierSeries(np.zeros((1, n), dtype=bool), np.array([value]))
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    return inverse, 2 * float(np.log(factor.diagonal()).sum())

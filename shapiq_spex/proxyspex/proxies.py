@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
-    from ..spectral.series import FourierSeries
+    from shapiq_spex.spectral.series import FourierSeries
+
+    Finish = Callable[[FourierSeries], FourierSeries]
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,15 @@ class Proxy(Protocol):
     """A model of a game that can be read out as a Fourier series; it holds settings only."""
 
     def fit(
-        self, coalitions: np.ndarray, values: np.ndarray, rng: np.random.Generator
+        self,
+        coalitions: np.ndarray,
+        values: np.ndarray,
+        rng: np.random.Generator,
+        finish: Finish,
     ) -> Surrogate:
-        """Fit values (m,) on bool coalitions (m, n); equal generators give equal answers."""
+        """Fit values (m,) on uniform bool coalitions (m, n); equal generators, equal answers.
+
+        Every series goes through ``finish`` before it is judged or returned, so the R² is that
+        of what the user gets.
+        """
         ...

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..spectral.series import FourierSeries, sum_rows
-from ..spectral.walsh import walsh_hadamard
+from shapiq_spex.spectral.series import FourierSeries, sum_rows
+from shapiq_spex.spectral.walsh import walsh_hadamard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

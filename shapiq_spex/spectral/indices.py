@@ -65,7 +65,8 @@ def interactions(
         if order == 0:
             out[()] = float(values.sum())
         elif order == 1:
-            singles = np.bincount(sets.ravel(), weights=values, minlength=series.n)
+            singles = np.zeros(series.n)
+            np.add.at(singles, sets.ravel(), values)
             out.update(zip([(i,) for i in range(series.n)], singles.tolist(), strict=True))
         else:
             sets, values = sum_rows(sets, values, series.n)

@@ -61,6 +61,10 @@ class FourierSeries:
         msg = f"a FourierSeries is immutable; make a new one instead of setting {name!r}."
         raise AttributeError(msg)
 
+    def __reduce__(self) -> tuple[type, tuple[np.ndarray, np.ndarray]]:
+        """Copying and pickling go through the constructor."""
+        return type(self), (self.support, self.coefficients)
+
     # ------------------------------------------------------------------ making one
     @classmethod
     def from_terms(cls, n: int, terms: Mapping[tuple[int, ...], float]) -> FourierSeries:
@@ -84,6 +88,11 @@ class FourierSeries:
                 raise ValueError(msg)
             support[row, list(players)] = True
         return cls(support, np.fromiter(terms.values(), np.float64, len(terms)))
+
+    @classmethod
+    def constant(cls, n: int, value: float) -> FourierSeries:
+        """The series of a function that is the same everywhere."""
+        return cls(np.zeros((1, n), dtype=bool), np.array([value]))
 
     @classmethod
     def from_rows(cls, n: int, groups: list[tuple[np.ndarray, np.ndarray]]) -> FourierSeries:
@@ -218,7 +227,8 @@ class FourierSeries:
             >>> FourierSeries.from_terms(2, {(): 3.0, (0,): 1.0, (1,): 2.0}).energy_by_order()
             array([9., 5.])
         """
-        return np.bincount(self.degrees, weights=self.coefficients**2, minlength=1)
+        energy = np.bincount(self.degrees, weights=self.coefficients**2, minlength=1)
+        return energy.astype(np.float64)  # no terms at all give integers
 
     def truncate(self, *, count: int | None = None, energy: float | None = None) -> FourierSeries:
         """Keep the constant and the largest other terms, by count or by energy.

@@ -41,4 +41,4 @@ if __name__ == "__main__":
         "cases": [exact(*case) for case in CASES],
     }
     target = Path(__file__).with_name("exact_indices.json")
-    target.write_text(json.dumps(made, indent=1) + "\n")
+    target.write_text(json.dumps(made) + "\n")

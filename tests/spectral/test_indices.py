@@ -121,7 +121,9 @@ def test_unknown_indices_are_refused_by_name(index):
         interactions(series, index, 1)
 
 
-@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: f"{case['index']}-{case['order']}")
+@pytest.mark.parametrize(
+    "case", GOLDEN["cases"], ids=lambda case: f"{case['index']}-{case['order']}"
+)
 def test_values_of_shapiqs_exact_computer_are_met(case):
     series = FourierSeries.from_table(np.array(GOLDEN["table"]))
     found = interactions(series, case["index"], case["order"])
