@@ -17,12 +17,11 @@ from shapiq_spex.spectral.walsh import MAX_TABLE_PLAYERS, all_coalitions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shapiq import Game
     from shapiq.interaction_values import InteractionValues
 
     from shapiq_spex.spectral.indices import Index
 
-    Value = Game | Callable[[np.ndarray], np.ndarray]
+    Game = Callable[[np.ndarray], np.ndarray]  # a shapiq.Game is one
 
 BLOCK_ROWS = 64  # what a game that keeps nothing can lose when it fails
 
@@ -39,7 +38,7 @@ class CompletePlan:
         return f"all {m} coalitions of {n} players"
 
 
-class SpectralApproximator(Approximator):  # type: ignore[misc]
+class SpectralApproximator(Approximator):
     """Recovers a game as a sparse Fourier series and converts it into an interaction index.
 
     A subclass says which coalitions it wants and how it recovers the series; see
@@ -72,7 +71,7 @@ class SpectralApproximator(Approximator):  # type: ignore[misc]
         )
         self._entropy = np.random.SeedSequence().entropy
 
-    def approximate(self, budget: int, game: Value, **_: Any) -> InteractionValues:
+    def approximate(self, budget: int, game: Game, **_: Any) -> InteractionValues:
         """The index of the recovered game, as shapiq's result object.
 
         Args:
@@ -86,7 +85,7 @@ class SpectralApproximator(Approximator):  # type: ignore[misc]
             self.index, self.max_order, top_order=self.top_order
         )
 
-    def recover(self, budget: int, game: Value) -> Recovery:
+    def recover(self, budget: int, game: Game) -> Recovery:
         """The recovered game with all that is known about it.
 
         The empty and the full coalition are always among those evaluated, and the series meets
@@ -110,10 +109,10 @@ class SpectralApproximator(Approximator):  # type: ignore[misc]
         return self._recover(int(budget), game, np.random.default_rng(seed))
 
     @abstractmethod
-    def _recover(self, budget: int, game: Value, rng: np.random.Generator) -> Recovery:
+    def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         """Recover from fewer than 2^n coalitions."""
 
-    def _recover_exactly(self, game: Value) -> Recovery:
+    def _recover_exactly(self, game: Game) -> Recovery:
         plan = CompletePlan(all_coalitions(self.n))
         values = ask(game, plan.coalitions)
         return Recovery(
@@ -126,7 +125,7 @@ class SpectralApproximator(Approximator):  # type: ignore[misc]
             max_order=self.max_order,
         )
 
-    def _check_budget(self, budget: int, game: Value) -> None:
+    def _check_budget(self, budget: int, game: Game) -> None:
         name, least = type(self).__name__, min(self.n + 2, 2 ** min(self.n, 62))
         if not _is_whole(budget) or budget < least:
             msg = (
@@ -140,7 +139,7 @@ class SpectralApproximator(Approximator):  # type: ignore[misc]
             raise ValueError(msg)
 
 
-def ask(game: Value, coalitions: np.ndarray) -> np.ndarray:
+def ask(game: Game, coalitions: np.ndarray) -> np.ndarray:
     """The values of a game, checked; what was paid for survives every failure.
 
     A game that keeps its own values (``keeps_values = True``) gets all coalitions at once, any

@@ -58,8 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--labels",
         nargs="+",
         metavar="LABEL",
-        help="encoder: two texts, for and against (default: %s | %s); classifier: one class"
-        % DEFAULT_LABELS,
+        help="encoder: two texts, for and against; classifier: one class",
     )
     add("--players", default="words", help="words, tokens or sentences")
     add("--removal", default="mask", help="mask or delete absent players")
@@ -177,7 +176,7 @@ def _record(options: argparse.Namespace, game: TextGame, result: Recovery) -> di
 
 
 def _draw(path: Path, game: TextGame, result: Recovery) -> None:
-    """shapiq's network plot, or its upset plot where a network would be unreadable."""
+    """Shapiq's network plot, or its upset plot where a network would be unreadable."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -98,7 +98,7 @@ def test_bad_input_is_one_sentence_and_status_2(capsys, arguments, sentence):
     assert err.count("\n") == 1
 
 
-def test_an_unknown_model_is_one_sentence(capsys, monkeypatch, tmp_path):
+def test_an_unknown_model_is_one_sentence(capsys, tmp_path):
     status, _, err = run(capsys, SENTENCE, "--model", str(tmp_path))
     assert status == 2
     assert "could not be loaded" in err

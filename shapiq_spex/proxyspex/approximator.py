@@ -16,7 +16,7 @@ from .plan import plan_uniform
 if TYPE_CHECKING:
     import numpy as np
 
-    from shapiq_spex.approximator import Value
+    from shapiq_spex.approximator import Game
     from shapiq_spex.spectral.indices import Index
 
     from .proxies import Proxy
@@ -73,7 +73,7 @@ class ProxySPEX(SpectralApproximator):
             raise ValueError(msg)
         self.proxy: Proxy = PROXIES[proxy]() if isinstance(proxy, str) else proxy
 
-    def _recover(self, budget: int, game: Value, rng: np.random.Generator) -> Recovery:
+    def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         plan = plan_uniform(self.n, budget, rng)
         values = ask(game, plan.coalitions)
         # The ends are no uniform draws and often far out; they are met, not fitted.

@@ -11,6 +11,7 @@ import numpy as np
 
 from shapiq_spex.spectral.refit import ridge_refit
 from shapiq_spex.spectral.series import FourierSeries, checked_coalitions
+
 from .ensembles import Ensemble, fit_ensemble
 from .proxies import Surrogate
 from .tree_fourier import trees_to_series

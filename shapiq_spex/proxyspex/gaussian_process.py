@@ -127,7 +127,7 @@ def leave_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rows T that stay when the rows I go, and alpha of a process that never saw I.
 
-    By the block inverse, alpha_T - K^-1[T, I] (K^-1[I, I])^-1 alpha_I: one inverse serves all folds.
+    alpha_T - K^-1[T, I] (K^-1[I, I])^-1 alpha_I: one inverse serves all folds.
     """
     rest = np.setdiff1d(np.arange(len(alpha)), out)
     gone = np.linalg.solve(inverse[np.ix_(out, out)], alpha[out])
@@ -156,7 +156,7 @@ def grow(
     groups = [(np.zeros((1, 0), dtype=np.int64), constant), (np.arange(n)[:, None], singles)]
     parents = np.argsort(-np.abs(singles), kind="stable")[:PARENTS, None]
     larger: list[tuple[np.ndarray, np.ndarray]] = []
-    while 0 < len(parents) and parents.shape[1] < n:
+    while len(parents) > 0 and parents.shape[1] < n:
         chi = z[:, parents].prod(axis=2)
         values = (alpha[:, None] * chi).T @ z
         values *= np.exp(base + log_l[parents].sum(axis=1)[:, None] + log_l)
@@ -168,9 +168,7 @@ def grow(
     return groups + [(s[np.abs(f) >= floor], f[np.abs(f) >= floor]) for s, f in larger]
 
 
-def _children(
-    parents: np.ndarray, values: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _children(parents: np.ndarray, values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The strongest distinct sets parent + one player, strongest first."""
     k, n = values.shape
     size = np.abs(values)
