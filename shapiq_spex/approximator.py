@@ -166,18 +166,23 @@ def ask(game: Game, coalitions: np.ndarray) -> np.ndarray:
     try:
         for start in range(0, len(coalitions), step):
             block = coalitions[start : start + step]
-            values[start : start + len(block)] = _checked_values(game(block), len(block))
+            values[start : start + len(block)] = _checked_values(game(block.copy()), len(block))
             done = start + len(block)
         _check_finite(values)
     except BaseException as error:
-        error.evaluated_coalitions = coalitions[:done]  # type: ignore[attr-defined]
-        error.evaluated_values = values[:done]  # type: ignore[attr-defined]
-        error.add_note(
-            f"{done} of {len(coalitions)} values had been paid for; this exception holds them as "
-            "evaluated_coalitions and evaluated_values."
-        )
+        keep(error, coalitions[:done], values[:done])
         raise
     return values
+
+
+def keep(error: BaseException, coalitions: np.ndarray, values: np.ndarray) -> None:
+    """Put what was paid for into the exception that ends the run, as :func:`ask` promises."""
+    error.evaluated_coalitions = coalitions  # type: ignore[attr-defined]
+    error.evaluated_values = values  # type: ignore[attr-defined]
+    error.add_note(
+        f"{len(values)} values had been paid for; this exception holds them as "
+        "evaluated_coalitions and evaluated_values."
+    )
 
 
 def _checked_values(values: Any, m: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from shapiq.interaction_values import InteractionValues
 
-from shapiq_spex.spectral.indices import interactions
+from shapiq_spex.spectral.indices import check_index, interactions
 
 if TYPE_CHECKING:
     from shapiq_spex.spectral.indices import Index
@@ -72,6 +72,7 @@ def to_interaction_values(
         >>> to_interaction_values(both, "FBII", 2)[(0, 1)]
         1.0
     """
+    check_index(index, max_order)
     index, max_order = canonical(index, max_order)
     values = interactions(series, index, max_order)
     empty = float(series(np.zeros((1, series.n), dtype=bool))[0])

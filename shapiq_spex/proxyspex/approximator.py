@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
-from shapiq_spex.approximator import SpectralApproximator, ask
+from shapiq_spex.approximator import SpectralApproximator, ask, keep
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral.ends import meet_ends
 
@@ -43,6 +43,7 @@ class ProxySPEX(SpectralApproximator):
         random_state: Seed of everything random.
 
     Raises:
+        TypeError: If the proxy is neither a name nor an object with a method fit.
         ValueError: If n or max_order is not a positive whole number, or the index or the proxy
             is unknown.
 
@@ -68,17 +69,18 @@ class ProxySPEX(SpectralApproximator):
         super().__init__(
             n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
         )
-        if isinstance(proxy, str) and proxy not in PROXIES:
-            msg = f"ProxySPEX needs a proxy among {', '.join(PROXIES)}, got {proxy!r}."
-            raise ValueError(msg)
-        self.proxy: Proxy = PROXIES[proxy]() if isinstance(proxy, str) else proxy
+        self.proxy: Proxy = _proxy(proxy)
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         plan = plan_uniform(self.n, budget, rng)
         values = ask(game, plan.coalitions)
         # The ends are no uniform draws and often far out; they are met, not fitted.
         finish = partial(meet_ends, empty=values[0], full=values[1])
-        fit = self.proxy.fit(plan.coalitions[2:], values[2:], rng, finish)
+        try:
+            fit = self.proxy.fit(plan.coalitions[2:], values[2:], rng, finish)
+        except BaseException as error:
+            keep(error, plan.coalitions, values)
+            raise
         return Recovery(
             fit.series,
             plan,
@@ -89,3 +91,15 @@ class ProxySPEX(SpectralApproximator):
             index=self.index,
             max_order=self.max_order,
         )
+
+
+def _proxy(proxy: object) -> Proxy:
+    if isinstance(proxy, str):
+        if proxy not in PROXIES:
+            msg = f"ProxySPEX needs a proxy among {', '.join(PROXIES)}, got {proxy!r}."
+            raise ValueError(msg)
+        return PROXIES[proxy]()
+    if isinstance(proxy, type) or not callable(getattr(proxy, "fit", None)):
+        msg = f"ProxySPEX needs a proxy by name or an object with a method fit, got {proxy!r}."
+        raise TypeError(msg)
+    return cast("Proxy", proxy)

@@ -57,7 +57,7 @@ def interactions(
         >>> interactions(both, "k-SII", 2)
         {(): 0.0, (0,): 0.0, (1,): 0.0, (0, 1): 1.0}
     """
-    _check(index, max_order)
+    check_index(index, max_order)
     top = min(max_order, 1) if index in ("SV", "BV") else max_order
     out: dict[tuple[int, ...], float] = {}
     for order in range(min_order, min(top, series.n) + 1):
@@ -111,7 +111,12 @@ def _scatter(
     return np.concatenate(sets), np.concatenate(values)
 
 
-def _check(index: str, max_order: int) -> None:
+def check_index(index: str, max_order: int) -> None:
+    """Refuse an unknown index and an order that is not a positive whole number.
+
+    Raises:
+        ValueError: With one sentence.
+    """
     if index not in INDICES:
         msg = f"index needs to be one of {', '.join(INDICES)}, got {index!r}."
         raise ValueError(msg)
