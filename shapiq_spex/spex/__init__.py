@@ -1,0 +1,1 @@
+"""SPEX: sparse Fourier recovery from coded coalitions."""
