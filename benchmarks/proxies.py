@@ -14,6 +14,7 @@ with the shapiq benchmark) and live MiniLM texts. R² is over all 2^n coalitions
 
     python benchmarks/proxies.py --games GAMES --peer-python PYTHON_WITH_SHAPIQ_1.8
 
+Finished rows are kept beside the table, so a run that broke off goes on where it was.
 The peer runs in a process of its own, so it may have another shapiq than we do; it asks for values
 through a local socket. One thread each.
 """
@@ -179,14 +180,18 @@ def measure(method, peer, game, budget, seed):
     return {"r2": float(r2), "own_r2": own, "seconds": seconds}
 
 
-def run(games, budgets, seeds, peer):
-    rows = []
-    for (family, name, game), budget, seed in product(games, budgets, seeds):
-        for method in METHODS:
-            row = {"family": family, "game": name, "budget": budget, "seed": seed}
-            row |= {"method": method, **measure(method, peer, game, budget, seed)}
-            rows.append(row)
-            print(json.dumps(row), file=sys.stderr, flush=True)
+def run(games, budgets, seeds, peer, log):
+    """All rows; each goes to the log at once, and those already there are not run again."""
+    keys = ("game", "budget", "seed", "method")
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    done = {tuple(row[key] for key in keys) for row in rows}
+    for (family, name, game), budget, seed, method in product(games, budgets, seeds, METHODS):
+        if (name, budget, seed, method) in done or budget < game.n + 2:
+            continue
+        row = {"family": family, "game": name, "budget": budget, "seed": seed, "method": method}
+        rows.append(row | measure(method, peer, game, budget, seed))
+        with log.open("a") as file:
+            print(json.dumps(rows[-1]), file=file)
     return rows
 
 
@@ -225,6 +230,8 @@ def report(rows, versions, budgets, seeds):
         "|---" * 11 + "|",
     ]
     for family, budget in product(families, budgets):
+        if not any(r["family"] == family and r["budget"] == budget for r in rows):
+            continue
         at = {"family": family, "budget": budget}
         r2 = [f"{cell(rows, 'r2', method=m, **at):.3f}" for m in METHODS]
         seconds = [f"{cell(rows, 'seconds', method=m, **at):.1f}" for m in METHODS[1:]]
@@ -267,12 +274,12 @@ def main():
         parser.error("--games is needed")
     os.environ.update(ONE_THREAD)
     peer = Peer(args.peer_python)
-    rows = run(load_games(args.games, args.per_family, args.words), args.budgets, args.seeds, peer)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    games = load_games(args.games, args.per_family, args.words)
+    rows = run(games, args.budgets, args.seeds, peer, args.out.with_suffix(".jsonl"))
     peer.close()
     text = report(rows, peer.versions, args.budgets, args.seeds)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(text, encoding="utf-8")
-    args.out.with_suffix(".json").write_text(json.dumps(rows))
     print(text)
 
 

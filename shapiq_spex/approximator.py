@@ -11,6 +11,7 @@ from shapiq.approximator.base import Approximator
 
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral.indices import INDICES
+from shapiq_spex.spectral.packed import PackedCoalitions
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import MAX_TABLE_PLAYERS, all_coalitions
 
@@ -105,8 +106,12 @@ class SpectralApproximator(Approximator):
         self._check_budget(budget, game)
         if self.n <= MAX_TABLE_PLAYERS and budget >= 2**self.n:
             return self._recover_exactly(game)
-        seed = self._entropy if self._random_state is None else self._random_state
-        return self._recover(int(budget), game, np.random.default_rng(seed))
+        return self._recover(int(budget), game, np.random.default_rng(self.seed))
+
+    @property
+    def seed(self) -> int | None:
+        """The random state, or what was drawn in its place when this object was made."""
+        return self._entropy if self._random_state is None else self._random_state
 
     @abstractmethod
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
@@ -139,7 +144,7 @@ class SpectralApproximator(Approximator):
             raise ValueError(msg)
 
 
-def ask(game: Game, coalitions: np.ndarray) -> np.ndarray:
+def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
     """The values of a game, checked; what was paid for survives every failure.
 
     A game that keeps its own values (``keeps_values = True``) gets all coalitions at once, any
@@ -147,7 +152,7 @@ def ask(game: Game, coalitions: np.ndarray) -> np.ndarray:
 
     Args:
         game: Function from bool (m, n) to numbers (m,) or (m, 1).
-        coalitions: Bool (m, n).
+        coalitions: Bool (m, n), or packed ones, which are unpacked block by block.
 
     Returns:
         Float64 (m,), finite.

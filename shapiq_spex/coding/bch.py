@@ -11,7 +11,7 @@ Any n of the 2^m - 1 columns serve, so the *length* of the code must reach n, no
 The syndrome is not the remainder but T r, with an invertible T that mixes its bits. Single players
 have single bits as remainders, so one wrong bit would turn a word into another word, with one
 player more or less, and soft decoding could not help: of two players among 100, with signs +-1
-and noise of standard deviation 0.5, it finds 46% without T and 96% with it.
+and noise of standard deviation 0.5, it finds 44% without T and 97% with it.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ class BCH:
 
         Example:
             >>> BCH(n=7, t=1).parity_check.astype(int)
-            array([[1, 0, 0, 1, 0, 1, 1],
-                   [0, 1, 0, 1, 1, 1, 0],
-                   [0, 0, 1, 0, 1, 1, 1]])
+            array([[1, 1, 1, 0, 0, 1, 0],
+                   [1, 0, 1, 1, 1, 0, 0],
+                   [0, 1, 1, 1, 0, 0, 1]])
         """
         mixing, _ = _mixing(self.p)
         return _read_only(mixing.astype(np.float32) @ self._remainders() % 2 == 1)
@@ -134,7 +134,7 @@ class BCH:
 
         Example:
             >>> BCH(n=7, t=1).syndromes(np.array([[3], [-1]])).astype(int).tolist()
-            [[1, 1, 0], [0, 0, 0]]
+            [[0, 1, 1], [0, 0, 0]]
         """
         out = np.zeros((len(positions), self.p), bool)
         for places in positions.T:
@@ -158,9 +158,10 @@ class BCH:
             ValueError: If the matrix is not bool or not p wide.
 
         Example:
-            >>> positions, ok = BCH(n=6, t=1).decode(np.array([[1, 1, 0], [1, 1, 1]], dtype=bool))
+            >>> syndromes = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=bool)
+            >>> positions, ok = BCH(n=6, t=1).decode(syndromes)  # the second is column 6 of 7
             >>> positions.tolist(), ok.tolist()
-            ([[3], [5]], [True, True])
+            ([[3], [-1], [-1]], [True, False, True])
         """
         self._check(syndromes)
         locators = error_locators(self.field, self._power_sums(syndromes))
@@ -241,7 +242,7 @@ def error_locators(field: Field, sums: np.ndarray) -> np.ndarray:
     """Berlekamp-Massey over all columns: L(x) = prod (1 - X x) over the elements X of each word.
 
     For power sums of a binary word every second discrepancy is zero, so t steps are enough
-    (Berlekamp, Algebraic Coding Theory, 1968, section 7.6).
+    (Berlekamp, Algebraic Coding Theory, 1968, chapter 7).
 
     Args:
         field: Where the power sums live.
@@ -283,8 +284,8 @@ def _mixing(p: int) -> tuple[np.ndarray, np.ndarray]:
     """T and its inverse over GF(2), bool (p, p): the first invertible one of a fixed stream."""
     stream = np.random.PCG64(p)  # raw bits, the same in every version of numpy
     while True:
-        bits = np.unpackbits(stream.random_raw(p * p // 64 + 1).view(np.uint8), count=p * p)
-        mixing = bits.reshape(p, p).astype(bool)
+        raw = stream.random_raw(p * p // 64 + 1).astype("<u8").view(np.uint8)
+        mixing = np.unpackbits(raw, count=p * p).reshape(p, p).astype(bool)
         inverse = inverse_of_bits(mixing)
         if inverse is not None:
             return _read_only(mixing), _read_only(inverse)

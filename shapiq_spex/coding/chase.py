@@ -46,13 +46,15 @@ def soft_decode(
 
     Example:
         >>> from shapiq_spex.coding.bch import BCH
-        >>> signs = np.array([[1.0, -2.0, -1.5, 0.1, 3.0, 2.5, 1.5, 2.0]])  # the 0.1 should be < 0
         >>> code = BCH(n=15, t=2)
-        >>> soft_decode(code, signs, tries=1)[1].tolist()
+        >>> code.syndromes(np.array([[2, 7]])).astype(int).tolist()
+        [[0, 0, 0, 0, 0, 0, 1, 1]]
+        >>> signs = np.array([[1.0, -0.1, 2.0, 1.5, 3.0, 2.5, -1.5, -2.0]])  # the 0.1 is wrong
+        >>> code.decode(signs < 0)[1].tolist()
         [False]
         >>> positions, ok, distance = soft_decode(code, signs)
         >>> positions.tolist(), distance.tolist()
-        ([[4, 14]], [0.1])
+        ([[2, 7]], [0.1])
     """
     reliabilities = _checked(code, reliabilities, tries)
     positions, ok = code.decode(reliabilities < 0)

@@ -1,9 +1,9 @@
-"""Ridge regression on a given Fourier support, the penalty chosen by exact leave-one-out error."""
+"""Regularised least squares on a given Fourier support."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve, eigh
 
 from .series import FourierSeries, checked_coalitions
 
@@ -101,3 +101,28 @@ def _left_vectors(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     kept = squares > squares[-1] * max(m, s) * np.finfo(float).eps
     squares, vectors = squares[kept], vectors[:, kept]
     return (vectors, squares) if m <= s else (matrix @ vectors / np.sqrt(squares), squares)
+
+
+def posterior_means(
+    gram: np.ndarray, moment: np.ndarray, variances: np.ndarray, noise: float
+) -> np.ndarray:
+    """Coefficients of largest posterior probability given their prior variances.
+
+    Minimises |y - Phi F|^2 / noise + sum_S F(S)^2 / variance(S), with gram = Phi^T Phi and
+    moment = Phi^T y, by one Cholesky factorisation of an s x s matrix.
+
+    Args:
+        gram: Float64 (s, s).
+        moment: Float64 (s,).
+        variances: Positive (s,).
+        noise: Positive variance of a value around the series.
+
+    Example:
+        >>> posterior_means(np.eye(1) * 4, np.array([4.0]), np.array([1.0]), 4.0)
+        array([0.5])
+    """
+    # Scaled by the prior deviations, the matrix has eigenvalues of at least the noise.
+    deviation = np.sqrt(variances)
+    matrix = deviation[:, None] * gram * deviation
+    matrix[np.diag_indices(len(moment))] += noise
+    return deviation * cho_solve(cho_factor(matrix, lower=True), deviation * moment)

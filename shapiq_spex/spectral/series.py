@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .packed import PackedCoalitions
 from .walsh import all_coalitions, walsh_hadamard
 
 if TYPE_CHECKING:
@@ -178,11 +179,11 @@ class FourierSeries:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __call__(self, coalitions: np.ndarray) -> np.ndarray:
+    def __call__(self, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
         """Values of the series on coalitions, in blocks of bounded memory.
 
         Args:
-            coalitions: Bool or 0/1 matrix (m, n).
+            coalitions: Bool or 0/1 matrix (m, n), or packed ones.
 
         Returns:
             Float64 (m,).
@@ -190,13 +191,14 @@ class FourierSeries:
         Raises:
             ValueError: If the shape is wrong or an entry is not 0 or 1.
         """
-        coalitions = checked_coalitions(coalitions, self.n)
+        if not isinstance(coalitions, PackedCoalitions):
+            coalitions = checked_coalitions(coalitions, self.n)
         used = self.support.any(axis=0)
         sets = self.support[:, used].T.astype(np.float32)
         out = np.empty(len(coalitions))
         step = max(1, BLOCK_ENTRIES // max(1, len(self)))
         for start in range(0, len(coalitions), step):
-            rows = coalitions[start : start + step, used].astype(np.float32)
+            rows = coalitions[start : start + step][:, used].astype(np.float32)
             odd = (rows @ sets).astype(np.int32) & 1  # float32 counts are exact below 2^24
             out[start : start + step] = (1.0 - 2.0 * odd) @ self.coefficients
         return out

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from shapiq_spex.coding.bch import BCH
+from shapiq_spex.spectral.packed import PackedCoalitions
 from shapiq_spex.spectral.walsh import all_coalitions
 
 GROUPS = 3  # subsampling matrices of the published design; more where the budget allows
 MIN_BITS = 3  # fewer than 8 bins a group cannot tell coefficients apart
+UNIFORM = 20  # coalitions at least that no decoder sees, and a twentieth of the budget
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class SamplingPlan:
     Group c asks for x = M_c l + o_c + d_p (modulo 2) for every l in {0,1}^b and every delay d_p:
     the zero delay and the rows of the parity check of a code that corrects ``degree`` errors. The
     offsets o_c keep the groups from asking for the same coalitions; o_0 = 0. The full coalition
-    and uniform ones fill the budget up.
+    and uniform ones fill the budget up; no
+    decoder sees those, so they judge what was recovered.
 
     Attributes:
         n: Number of players.
@@ -28,7 +31,8 @@ class SamplingPlan:
         code: The code behind the delays; its t is the largest degree decoded for sure.
         matrices: M_c, bool (C, n, b).
         offsets: o_c, bool (C, n).
-        packed: All distinct coalitions, one a row, eight players a byte: uint8 (m, ceil(n / 8)).
+        packed: All m distinct coalitions, the coded ones first.
+        ends: Where the empty and the full coalition stand in ``packed``.
         rows: Where each coded coalition stands in ``packed``: int (C, p + 1, 2^b).
         n_uniform: How many coalitions, the last ones, were drawn uniformly.
     """
@@ -38,14 +42,15 @@ class SamplingPlan:
     code: BCH
     matrices: np.ndarray
     offsets: np.ndarray
-    packed: np.ndarray
+    packed: PackedCoalitions
+    ends: tuple[int, int]
     rows: np.ndarray
     n_uniform: int
 
     @property
     def coalitions(self) -> np.ndarray:
         """All coalitions, bool (m, n)."""
-        return np.unpackbits(self.packed, axis=1, count=self.n).astype(bool)
+        return self.packed[:]
 
     def __str__(self) -> str:
         """The design and what each part costs."""
@@ -59,9 +64,10 @@ class SamplingPlan:
 
 
 def largest_design(n: int, budget: int, degree: int) -> tuple[int, int, int] | None:
-    """The best (groups, bits, t) with groups 2^bits (p + 1) + 1 <= budget, None if there is none.
+    """The best (groups, bits, t) of a budget, None if there is none.
 
-    The degree is lowered only where even the smallest design of three groups of 8 bins is too
+    The groups cost 2^bits (p + 1) each; one more coalition is the full one, and some are kept for
+    uniform draws. The degree is lowered only where even the smallest design of three groups of 8 bins is too
     dear; then come as many bins a group as fit, then as many groups. Counting every coded
     coalition as new is what keeps the plan below the budget whatever the matrices.
 
@@ -69,12 +75,13 @@ def largest_design(n: int, budget: int, degree: int) -> tuple[int, int, int] | N
         >>> largest_design(60, 5000, 5), largest_design(60, 400, 5), largest_design(60, 100, 5)
         ((5, 5, 5), (3, 3, 2), None)
     """
+    coded = budget - 1 - max(UNIFORM, budget // 20)
     for t in range(degree, 0, -1):
         block = BCH(n, t).p + 1
-        most = (budget - 1) // (GROUPS * block)
+        most = coded // (GROUPS * block)
         if most >= 2**MIN_BITS:
             bits = min(most.bit_length() - 1, n)
-            return (budget - 1) // (block * 2**bits), bits, t
+            return coded // (block * 2**bits), bits, t
     return None
 
 
@@ -101,7 +108,7 @@ def plan_spex(n: int, budget: int, degree: int, rng: np.random.Generator) -> Sam
     coded = _coded(matrices, offsets, code)
     ends = np.packbits(np.ones((1, n), dtype=bool), axis=1)
     keys, first, inverse = np.unique(
-        _keys(np.concatenate([coded.reshape(-1, coded.shape[-1]), ends])),
+        PackedCoalitions(np.concatenate([coded.reshape(-1, coded.shape[-1]), ends]), n).keys,
         return_index=True,
         return_inverse=True,
     )
@@ -117,7 +124,8 @@ def plan_spex(n: int, budget: int, degree: int, rng: np.random.Generator) -> Sam
         code=code,
         matrices=matrices,
         offsets=offsets,
-        packed=np.concatenate([distinct, uniform]),
+        packed=PackedCoalitions(np.concatenate([distinct, uniform]), n),
+        ends=(0, int(rank[inverse.ravel()[-1]])),
         rows=rank[inverse.ravel()[:-1]].reshape(coded.shape[:-1]),
         n_uniform=len(uniform),
     )
@@ -140,22 +148,17 @@ def _coded(matrices: np.ndarray, offsets: np.ndarray, code: BCH) -> np.ndarray:
     return np.stack(out)
 
 
-def _keys(packed: np.ndarray) -> np.ndarray:
-    """One comparable item a row."""
-    packed = np.ascontiguousarray(packed)
-    return packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-
-
 def _uniform(n: int, count: int, taken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Distinct packed coalitions drawn uniformly among those not taken."""
-    if n <= 20:  # few enough to list the others
+    if len(taken) + count > 2 ** min(n, 62) // 4:  # draws would mostly repeat: list the others
         table = np.packbits(all_coalitions(n), axis=1)
-        free = table[~np.isin(_keys(table), _keys(taken))]
+        known = np.isin(PackedCoalitions(table, n).keys, PackedCoalitions(taken, n).keys)
+        free = table[~known]
         return free[rng.choice(len(free), size=count, replace=False)]
     drawn = taken
     while (missing := len(taken) + count - len(drawn)) > 0:
         new = np.packbits(rng.random((missing, n), dtype=np.float32) < 0.5, axis=1)
         drawn = np.concatenate([drawn, new])
-        _, first = np.unique(_keys(drawn), return_index=True)
+        _, first = np.unique(PackedCoalitions(drawn, n).keys, return_index=True)
         drawn = drawn[np.sort(first)]
     return drawn[len(taken) :]

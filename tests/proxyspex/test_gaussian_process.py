@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 
 import naive
-from shapiq_spex.proxyspex import gaussian_process as module
-from shapiq_spex.proxyspex.gaussian_process import (
-    CONSTANT,
-    JITTER,
-    GaussianProcess,
-    grow,
-    leave_out,
-    objective,
-    unpack,
-)
+from shapiq_spex.proxyspex import product_kernel as module
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, leave_out
+from shapiq_spex.proxyspex.growth import grow
+from shapiq_spex.proxyspex.product_kernel import CONSTANT, JITTER, objective, unpack
 from shapiq_spex.spectral.ends import meet_ends
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import table_index
@@ -264,9 +258,9 @@ def test_hyper_parameters_are_learned_from_a_bounded_number_of_rows(monkeypatch)
     z, values = sample(7, 100)
     sizes = []
 
-    def spy(theta, z, y, shrinkage):
+    def spy(theta, z, y, *settings):
         sizes.append((len(z), len(y)))
-        return objective(theta, z, y, shrinkage)
+        return objective(theta, z, y, *settings)
 
     monkeypatch.setattr(module, "objective", spy)
     GaussianProcess(tuning_rows=40).fit(z < 0, values, np.random.default_rng(0), unchanged)

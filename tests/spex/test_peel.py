@@ -84,7 +84,7 @@ def test_recovery_has_a_threshold_in_the_number_of_coefficients():
     # falls on its side but for the odd pair that shares all three bins (chance 60^2/2/64^3 < 1%).
     def exact(count, seed):
         series = random_series(100, count, 5, seed)
-        plan = plan_spex(100, 3 * 64 * 36 + 1, 5, np.random.default_rng(seed))
+        plan = plan_spex(100, 7400, 5, np.random.default_rng(seed))
         assert plan.rows.shape[0] * plan.rows.shape[2] == 192
         found = recovered(plan, series, soft=False)
         return len(found.series) == count and found.energy_left < 1e-18
@@ -96,7 +96,7 @@ def test_recovery_has_a_threshold_in_the_number_of_coefficients():
 @pytest.mark.parametrize("players", [tuple(range(5)), (0, 9, 17, 33, 49)])
 def test_a_lone_parity_no_hierarchy_helps_with_is_found(players):
     series = FourierSeries.from_terms(50, {players: 1.0})
-    plan = plan_spex(50, 700, 5, np.random.default_rng(0))
+    plan = plan_spex(50, 800, 5, np.random.default_rng(0))
     assert_equal_series(recovered(plan, series).series, series, 1e-12)
 
 

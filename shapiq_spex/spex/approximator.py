@@ -1,0 +1,158 @@
+"""SPEX: coded coalitions, bins, peeling, and a last fit that uses every value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from shapiq_spex.approximator import SpectralApproximator, ask, keep
+from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
+from shapiq_spex.proxyspex.proxies import Surrogate
+from shapiq_spex.result import Recovery
+from shapiq_spex.spectral.ends import meet_ends
+
+from .peel import peel
+from .plan import plan_spex
+
+if TYPE_CHECKING:
+    from shapiq_spex.approximator import Game
+    from shapiq_spex.proxyspex.proxies import Finish
+    from shapiq_spex.result import R2Kind
+    from shapiq_spex.spectral.indices import Index
+    from shapiq_spex.spectral.series import FourierSeries
+
+    from .plan import SamplingPlan
+
+Decoder = Literal["soft", "hard"]
+EXPLAINED = 1e-9  # share of the energy of the values that decoding may leave without a further fit
+
+
+class SPEX(SpectralApproximator):
+    """SPEX (Kang et al., ICML 2025): sparse Fourier recovery from coded masks.
+
+    Coalitions are chosen so that the large Fourier coefficients F(S) can be decoded one by one from
+    short Walsh-Hadamard transforms (see :mod:`shapiq_spex.spex.plan` and
+    :mod:`shapiq_spex.spex.peel`). Where what was decoded explains all values, it is the answer;
+    otherwise the surrogate of :class:`shapiq_spex.ProxySPEX` is fitted to all values with the
+    decoded terms known to it. Budgets below the smallest coded design go to the surrogate alone.
+
+    Args:
+        n: Number of players.
+        max_order: Largest interaction reported, at least 1.
+        index: SV, BV, SII, k-SII, BII, STII, FSII, FBII or Moebius.
+        top_order: Whether to report interactions of size max_order only.
+        random_state: Seed of everything random.
+        decoder_type: "soft" tries the likely sign errors of noisy bins, "hard" takes the signs as
+            they are.
+        degree_parameter: Largest |S| that is decoded for sure where the budget allows, at least 1.
+
+    Raises:
+        ValueError: If n, max_order or degree_parameter is not a positive whole number, or the
+            index or the decoder is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> game = lambda x: 1.0 * (x[:, 3] ^ x[:, 40] ^ x[:, 77])
+        >>> result = SPEX(n=100, random_state=0).recover(1000, game)
+        >>> result.series.truncate(energy=0.99).terms()[(3, 40, 77)]
+        -0.5
+    """
+
+    def __init__(
+        self,
+        *,
+        n: int,
+        max_order: int = 2,
+        index: Index = "k-SII",
+        top_order: bool = False,
+        random_state: int | None = None,
+        decoder_type: Decoder = "soft",
+        degree_parameter: int = 5,
+    ) -> None:
+        """See the class."""
+        super().__init__(
+            n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
+        )
+        if decoder_type not in get_args(Decoder):
+            msg = f"SPEX needs a decoder_type among soft, hard, got {decoder_type!r}."
+            raise ValueError(msg)
+        whole = isinstance(degree_parameter, int | np.integer)
+        if not whole or isinstance(degree_parameter, bool) or degree_parameter < 1:
+            msg = (
+                "SPEX needs degree_parameter to be a positive whole number, "
+                f"got {degree_parameter!r}."
+            )
+            raise ValueError(msg)
+        self.decoder_type: Decoder = decoder_type
+        self.degree_parameter = int(degree_parameter)
+
+    def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
+        plan = plan_spex(self.n, budget, self.degree_parameter, rng)
+        if plan is None:
+            return self._recover_uncoded(budget, game)
+        values = ask(game, plan.packed)
+        try:
+            return self._decode_and_fit(plan, values, rng)
+        except BaseException as error:
+            keep(error, plan.coalitions, values)
+            raise
+
+    def _recover_uncoded(self, budget: int, game: Game) -> Recovery:
+        surrogate = ProxySPEX(
+            n=self.n, max_order=self.max_order, index=self.index, random_state=self.seed
+        )
+        status = f"{budget} coalitions are too few for a coded design; a surrogate was fitted alone"
+        return replace(surrogate.recover(budget, game), status=status)
+
+    def _decode_and_fit(
+        self, plan: SamplingPlan, values: np.ndarray, rng: np.random.Generator
+    ) -> Recovery:
+        """Judged on the uniform coalitions, which no decoder saw."""
+        empty, full = plan.ends
+        finish = partial(meet_ends, empty=values[empty], full=values[full])
+        decoded = peel(plan, values, soft=self.decoder_type == "soft").series
+        errors = values - decoded(plan.packed)
+        if (errors**2).sum() <= EXPLAINED * ((values - values.mean()) ** 2).sum():
+            seen = slice(len(values) - plan.n_uniform, None)
+            fit = Surrogate(finish(decoded), share_explained(errors[seen], values[seen]))
+            kind: R2Kind = "held-out"
+        else:
+            fit = _fit_all(plan, values, decoded, rng, finish)
+            kind = "cross-validated"
+        return Recovery(
+            fit.series,
+            plan,
+            values,
+            r2=fit.r2,
+            r2_kind=kind,
+            status=_status(plan, self.degree_parameter, fit),
+            index=self.index,
+            max_order=self.max_order,
+        )
+
+
+def _fit_all(
+    plan: SamplingPlan,
+    values: np.ndarray,
+    decoded: FourierSeries,
+    rng: np.random.Generator,
+    finish: Finish,
+) -> Surrogate:
+    """The surrogate of ProxySPEX on all values but the ends, with the decoded terms known."""
+    inner = np.setdiff1d(np.arange(len(values)), plan.ends)
+    uniform = np.arange(len(inner) - plan.n_uniform, len(inner))
+    return GaussianProcess().fit(
+        plan.packed[inner], values[inner], rng, finish, known=decoded, judged=uniform
+    )
+
+
+def _status(plan: SamplingPlan, degree: int, fit: Surrogate) -> str:
+    if fit.r2 is None:
+        return "R² unknown: too few or constant values"
+    if plan.code.t < degree:
+        return f"the budget is enough to decode up to degree {plan.code.t}, not {degree}"
+    return "ok"
