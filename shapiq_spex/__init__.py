@@ -8,7 +8,8 @@ from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.register import register, unregister
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral import FourierSeries
+from shapiq_spex.spex import SPEX
 
-__all__ = ["FourierSeries", "ProxySPEX", "Recovery", "TextGame", "register", "unregister"]
+__all__ = ["SPEX", "FourierSeries", "ProxySPEX", "Recovery", "TextGame", "register", "unregister"]
 
 register()

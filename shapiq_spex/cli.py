@@ -14,13 +14,14 @@ from shapiq_spex.games import TextGame
 from shapiq_spex.games.loading import is_classifier
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.spectral import INDICES
+from shapiq_spex.spex import SPEX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shapiq_spex.result import Recovery
 
-APPROXIMATORS = {"proxyspex": ProxySPEX}
+APPROXIMATORS = {"proxyspex": ProxySPEX, "spex": SPEX}
 DEFAULT_MODEL = "minilm"
 DEFAULT_LABELS = ("positive review", "negative review")
 READABLE_NETWORK = 40  # players; a network plot of more is a black disc

@@ -7,14 +7,15 @@ from typing import Any
 from shapiq.explainer.configuration import APPROXIMATOR_CONFIGURATIONS
 
 from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.spex import SPEX
 
-OURS = {"proxyspex": ProxySPEX}
+OURS = {"proxyspex": ProxySPEX, "spex": SPEX}
 
 _shapiqs_own: dict[str, Any] = {}  # what stood under the names we took; empty when unregistered
 
 
 def register() -> None:
-    """Make ``approximator="proxyspex"`` of every shapiq explainer mean our class.
+    """Make ``approximator="spex"`` and ``"proxyspex"`` of shapiq's explainers mean our classes.
 
     Importing shapiq_spex does this. Doing it twice changes nothing; shapiq's "auto" is left alone.
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from shapiq.interaction_values import InteractionValues
 
-from shapiq_spex import ProxySPEX
+from shapiq_spex import SPEX, ProxySPEX
 from shapiq_spex.proxyspex.boosted import BoostedTrees
 
 # The published search takes seconds a fit; what is promised holds for any setting.
@@ -19,6 +19,7 @@ FEW_TREES = BoostedTrees(depths=(3,), trees=(20,), rates=(0.3,), energies=(0.99,
 APPROXIMATORS = {
     "ProxySPEX-gp": partial(ProxySPEX, proxy="gp"),
     "ProxySPEX-gbt": partial(ProxySPEX, proxy=FEW_TREES),
+    "SPEX": SPEX,
 }
 
 

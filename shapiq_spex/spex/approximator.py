@@ -105,8 +105,11 @@ class SPEX(SpectralApproximator):
         surrogate = ProxySPEX(
             n=self.n, max_order=self.max_order, index=self.index, random_state=self.seed
         )
-        status = f"{budget} coalitions are too few for a coded design; a surrogate was fitted alone"
-        return replace(surrogate.recover(budget, game), status=status)
+        result = surrogate.recover(budget, game)
+        status = f"{budget} coalitions are too few for a coded design, so the surrogate worked alone"
+        return replace(
+            result, status=status if result.status == "ok" else f"{result.status}; {status}"
+        )
 
     def _decode_and_fit(
         self, plan: SamplingPlan, values: np.ndarray, rng: np.random.Generator
