@@ -9,7 +9,8 @@ import numpy as np
 
 from .series import FourierSeries
 
-CARRIERS = 2000  # terms over which a miss is spread
+HARM = 0.001  # share of the variance that meeting the ends may cost, where enough sets carry it
+FEWEST, MOST = 500, 20_000  # sets of one parity that carry a miss
 
 
 def meet_ends(series: FourierSeries, empty: float, full: float) -> FourierSeries:
@@ -19,9 +20,10 @@ def meet_ends(series: FourierSeries, empty: float, full: float) -> FourierSeries
     add up to (empty + full) / 2 and those of odd size to (empty - full) / 2. By Parseval the
     nearest such series shifts every term of one parity alike. A miss r is mostly the work of the
     many small terms a sparse series leaves out; spread over K terms it costs r^2 / K of the
-    variance over uniform coalitions, so all sets of the lowest sizes, up to 2,000 in all, carry
-    it along with the terms of the series. A series that meets both ends stays as it is. The
-    efficient indices of the result add up to full - empty.
+    variance over uniform coalitions. So beside the terms of the series the smallest sets of each
+    parity carry it, spread evenly over the players: 500 of them, and up to 20,000 where the
+    miss is so large that it would cost more than a thousandth of the variance. A series that meets
+    both ends stays as it is. The efficient indices of the result add up to full - empty.
 
     Args:
         series: Any series over n players.
@@ -33,25 +35,59 @@ def meet_ends(series: FourierSeries, empty: float, full: float) -> FourierSeries
         >>> meet_ends(series, 1.0, 3.0).terms()
         {(): 2.0, (0,): -1.0}
     """
-    ends = np.array([[False] * series.n, [True] * series.n])
-    miss = np.array([empty, full]) - series(ends)
-    if np.abs(miss).max() <= 1e-12 * max(np.abs([empty, full]).max(), 1e-300):
+    odd = series.degrees % 2 == 1
+    sums = series.coefficients[~odd].sum(), series.coefficients[odd].sum()
+    misses = ((empty + full) / 2 - sums[0], (empty - full) / 2 - sums[1])
+    if np.abs(misses).max() <= 1e-12 * np.abs([empty, full]).max():
         return series
-    carried = series + _lowest_sets(series.n)
-    odd = carried.degrees % 2 == 1
-    values = carried.coefficients.copy()
-    for part, target in ((~odd, (empty + full) / 2), (odd, (empty - full) / 2)):
-        values[part] += (target - values[part].sum()) / part.sum()
-    return FourierSeries(carried.support, values)
+    variance = series.energy_by_order()[1:].sum()
+    for parity, miss in enumerate(misses):
+        if miss != 0:
+            count = _carriers(miss, variance)
+            series = _shifted(series + _smallest_sets(series.n, parity, count), parity, miss)
+    return series
 
 
-def _lowest_sets(n: int) -> FourierSeries:
-    """Zero coefficients for all sets up to the size at which there are 2,000, at least 1."""
-    groups, total = [], 0
-    for size in range(n + 1):
-        total += comb(n, size)
-        if size > 1 and total > CARRIERS:
+def _carriers(miss: float, variance: float) -> int:
+    """How many sets keep miss^2 / K within its share of the variance, if MOST do."""
+    if miss**2 >= MOST * HARM * variance:
+        return MOST
+    return max(FEWEST, int(miss**2 / (HARM * variance)))
+
+
+def _shifted(series: FourierSeries, parity: int, miss: float) -> FourierSeries:
+    part = series.degrees % 2 == parity
+    values = series.coefficients.copy()
+    values[part] += miss / part.sum()
+    return FourierSeries(series.support, values)
+
+
+def _smallest_sets(n: int, parity: int, count: int) -> FourierSeries:
+    """Zero coefficients for about ``count`` sets of sizes parity, parity + 2, ..., evenly spread.
+
+    A size that does not fit as a whole gives a few of its sets with all their turns
+    {i + a, i + b, ...} modulo n, i = 0, ..., n - 1: every player is in equally many.
+    """
+    groups: list[tuple[np.ndarray, np.ndarray]] = []
+    left = count
+    for size in range(parity, n + 1, 2):
+        whole = comb(n, size) <= left
+        rows = _all_sets(n, size) if whole else _turned_sets(n, size, left)
+        groups.append((rows, np.zeros(len(rows))))
+        left -= len(rows)
+        if not whole or left <= 0:
             break
-        rows = np.array(list(combinations(range(n), size)), dtype=np.int64)
-        groups.append((rows.reshape(comb(n, size), size), np.zeros(comb(n, size))))
     return FourierSeries.from_rows(n, groups)
+
+
+def _all_sets(n: int, size: int) -> np.ndarray:
+    sets = np.array(list(combinations(range(n), size)), dtype=np.int64)
+    return sets.reshape(comb(n, size), size)
+
+
+def _turned_sets(n: int, size: int, count: int) -> np.ndarray:
+    """About ``count`` sets in full turns, int (k, size)."""
+    rng = np.random.default_rng(0)  # which turns are taken is arbitrary, but always the same
+    bases = np.array([rng.choice(n, size, replace=False) for _ in range(-(-count // n))])
+    rows = (np.arange(n)[:, None, None] + bases).reshape(-1, size) % n
+    return np.unique(np.sort(rows, axis=1), axis=0)

@@ -265,3 +265,24 @@ def test_hyper_parameters_are_learned_from_a_bounded_number_of_rows(monkeypatch)
     monkeypatch.setattr(module, "objective", spy)
     GaussianProcess(tuning_rows=40).fit(z < 0, values, np.random.default_rng(0), unchanged)
     assert set(sizes) == {(40, 40)}
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        lambda x: (x.sum(axis=1) > 50).astype(float),
+        lambda x: 1 / (1 + np.exp(50 - x.sum(axis=1))),
+    ],
+    ids=["majority", "sigmoid"],
+)
+def test_ends_far_from_the_rest_do_not_spoil_the_fit(game):
+    # Both games are additive for a uniform coalition of 100 players but for a step in the middle,
+    # and both are 0 and 1 at the ends, ten standard deviations of the linear part away.
+    rng = np.random.default_rng(0)
+    coalitions, judged = rng.random((500, 100)) < 0.5, rng.random((2000, 100)) < 0.5
+    finish = partial(meet_ends, empty=0.0, full=1.0)
+    values, truth = game(coalitions), game(judged)
+    fitted = GaussianProcess().fit(coalitions, values, np.random.default_rng(0), finish).series
+    free = GaussianProcess().fit(coalitions, values, np.random.default_rng(0), unchanged).series
+    lost = np.mean((fitted(judged) - truth) ** 2) - np.mean((free(judged) - truth) ** 2)
+    assert lost < 0.01 * truth.var()
