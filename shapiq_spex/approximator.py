@@ -59,7 +59,7 @@ class SpectralApproximator(Approximator):
         random_state: int | None,
     ) -> None:
         """See the subclasses."""
-        _check_settings(type(self).__name__, n, max_order, index)
+        _check_settings(type(self).__name__, n, max_order, index, random_state)
         super().__init__(
             n=int(n),
             max_order=int(max_order),
@@ -70,7 +70,7 @@ class SpectralApproximator(Approximator):
             initialize_dict=False,
             sampling_weights=np.full(int(n) + 1, 1.0 / (int(n) + 1)),
         )
-        self._entropy = np.random.SeedSequence().entropy
+        self._entropy: int = np.random.SeedSequence().generate_state(2, np.uint64).tolist()[0]
 
     def approximate(self, budget: int, game: Game, **_: Any) -> InteractionValues:
         """The index of the recovered game, as shapiq's result object.
@@ -109,7 +109,7 @@ class SpectralApproximator(Approximator):
         return self._recover(int(budget), game, np.random.default_rng(self.seed))
 
     @property
-    def seed(self) -> int | None:
+    def seed(self) -> int:
         """The random state, or what was drawn in its place when this object was made."""
         return self._entropy if self._random_state is None else self._random_state
 
@@ -191,11 +191,15 @@ def keep(error: BaseException, coalitions: np.ndarray, values: np.ndarray) -> No
 
 
 def _checked_values(values: Any, m: int) -> np.ndarray:
+    out = np.asarray(values)
     try:
-        out = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        msg = f"the game needs to return numbers, got {type(values).__name__}."
-        raise ValueError(msg) from error
+        # A complex number would lose its imaginary part and a text be read without a word.
+        out = out.astype(np.float64) if out.dtype.kind in "biufO" else None
+    except (TypeError, ValueError):
+        out = None
+    if out is None:
+        msg = f"the game needs to return real numbers, got {np.asarray(values).dtype} values."
+        raise ValueError(msg)
     if out.shape not in ((m,), (m, 1)):
         msg = f"the game needs to return one value a coalition, shape ({m},), got {out.shape}."
         raise ValueError(msg)
@@ -212,11 +216,16 @@ def _check_finite(values: np.ndarray) -> None:
         raise ValueError(msg)
 
 
-def _check_settings(name: str, n: int, max_order: int, index: str) -> None:
+def _check_settings(
+    name: str, n: int, max_order: int, index: str, random_state: int | None
+) -> None:
     for what, number in (("n", n), ("max_order", max_order)):
         if not _is_whole(number) or number < 1:
             msg = f"{name} needs {what} to be a positive whole number, got {number!r}."
             raise ValueError(msg)
+    if random_state is not None and not (_is_whole(random_state) and random_state >= 0):
+        msg = f"{name} needs a random_state that is None or a whole number, got {random_state!r}."
+        raise ValueError(msg)
     if index not in INDICES:
         msg = f"{name} needs an index among {', '.join(INDICES)}, got {index!r}."
         raise ValueError(msg)

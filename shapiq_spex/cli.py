@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 APPROXIMATORS = {"proxyspex": ProxySPEX, "spex": SPEX}
 DEFAULT_MODEL = "minilm"
 DEFAULT_LABELS = ("positive review", "negative review")
+PLOT_FORMATS = (".png", ".svg", ".pdf")
 READABLE_NETWORK = 40  # players; a network plot of more is a black disc
 
 
@@ -68,14 +69,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--index", default="k-SII", choices=INDICES, metavar="INDEX", help=", ".join(INDICES))
     add("--max-order", type=int, default=2, help="largest interaction")
     add("--seed", type=int, default=0)
-    add("--top", type=int, default=15, help="rows of the table")
+    add("--top", type=_positive, default=15, help="rows of the table")
     add("--plot", type=Path, metavar="FILE", help="draw the interactions into FILE (png, svg, pdf)")
     add("--json", type=Path, metavar="FILE", help="write everything into FILE")
     add("--quiet", action="store_true", help="no progress bar")
     return parser
 
 
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        msg = f"needs to be at least 1, got {number}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
+
+
 def _explain(options: argparse.Namespace) -> None:
+    _check_outputs(options)
     game = _game(options)
     n = game.n_players
     approximator = APPROXIMATORS[options.approximator](
@@ -89,6 +98,17 @@ def _explain(options: argparse.Namespace) -> None:
         options.json.write_text(record + "\n", encoding="utf-8")
     if options.plot:
         _draw(options.plot, game, result)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Refuse what could not be written before anything is paid."""
+    for name, path in (("--json", options.json), ("--plot", options.plot)):
+        if path and (path.is_dir() or not path.resolve().parent.is_dir()):
+            msg = f"{name} needs a file in a folder that exists, got {str(path)!r}."
+            raise ValueError(msg)
+    if options.plot and options.plot.suffix.lower() not in PLOT_FORMATS:
+        msg = f"--plot needs a name ending in {', '.join(PLOT_FORMATS)}, got {str(options.plot)!r}."
+        raise ValueError(msg)
 
 
 def default_budget(n: int) -> int:
@@ -184,7 +204,8 @@ def _draw(path: Path, game: TextGame, result: Recovery) -> None:
     import matplotlib.pyplot as plt
     from shapiq.plot import network_plot, upset_plot
 
-    names = [player.name for player in game.players]
+    # Between dollar signs matplotlib would see mathematics.
+    names = [player.name.replace("$", r"\$") for player in game.players]
     found = result.interactions()
     if 1 < game.n_players <= READABLE_NETWORK and found.max_order > 1:
         figure = network_plot(found, feature_names=names, show=False)

@@ -9,7 +9,7 @@ from shapiq.explainer.configuration import APPROXIMATOR_CONFIGURATIONS
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.spex import SPEX
 
-OURS = {"proxyspex": ProxySPEX, "spex": SPEX}
+OURS: dict[str, type[ProxySPEX | SPEX]] = {"proxyspex": ProxySPEX, "spex": SPEX}
 
 _shapiqs_own: dict[str, Any] = {}  # what stood under the names we took; empty when unregistered
 

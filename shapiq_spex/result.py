@@ -27,6 +27,21 @@ class Plan(Protocol):
         ...
 
 
+def status_of(r2: float | None, *notes: str) -> str:
+    """What did not go as planned, one sentence after the other; "ok" if all did.
+
+    Example:
+        >>> status_of(0.9), status_of(-1.0)
+        ('ok', 'R² is below 0: do not believe these interactions, spend more evaluations')
+    """
+    if r2 is None:
+        notes = ("R² unknown: too few or constant values", *notes)
+    elif r2 < 0:
+        below = "R² is below 0: do not believe these interactions, spend more evaluations"
+        notes = (below, *notes)
+    return "; ".join(notes) or "ok"
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Recovery:
     """A game recovered as a sparse Fourier series.

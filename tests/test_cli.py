@@ -127,3 +127,41 @@ def test_a_saved_classifier_is_recognised(capsys, tmp_path):
     status, _, err = run(capsys, SENTENCE, "--model", str(tmp_path), "--labels", "A", "B")
     assert status == 2
     assert "one label" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--plot", "picture.xyz"], "--plot needs a name ending in .png"),
+        (["--plot", "no/such/folder/a.png"], "--plot needs a file in a folder that exists"),
+        (["--json", "no/such/folder/a.json"], "--json needs a file in a folder that exists"),
+        (["--labels", "same", "same"], "two different labels"),
+        (["--seed", "-1"], "random_state"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_paid(capsys, monkeypatch, arguments, sentence):
+    def refuse(*_):
+        pytest.fail("the model was run on a coalition")
+
+    monkeypatch.setattr(cli.TextGame, "value_function", refuse)
+    status, _, err = run(capsys, SENTENCE, *arguments)
+    assert status == 2
+    assert sentence in err
+
+
+def test_the_table_has_at_least_one_row(capsys):
+    with pytest.raises(SystemExit):
+        run(capsys, SENTENCE, "--top", "0")
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_dollar_signs_are_drawn_as_they_are(capsys, tmp_path):
+    path = tmp_path / "plot.png"
+    assert run(capsys, "It costs $x_$ now", "--plot", str(path))[0] == 0
+    assert path.exists()
+
+
+def test_spex_is_there(capsys):
+    long = "I would not say that the film is bad but nobody laughed once"
+    _, out, _ = run(capsys, long, "--approximator", "spex", "--budget", "700")
+    assert "700 coalitions evaluated" in out

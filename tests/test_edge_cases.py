@@ -176,7 +176,7 @@ def test_other_shapes_are_refused(make, answer, shape):
 
 @pytest.mark.parametrize("answer", [None, "text", [None], {"a": 1}])
 def test_answers_that_are_no_numbers_are_refused(make, answer):
-    with pytest.raises(ValueError, match=r"the game needs to return (numbers|one value|finite)"):
+    with pytest.raises(ValueError, match=r"needs to return (real numbers|one value|finite)"):
         make().approximate(60, lambda x: [answer] * len(x))
 
 
@@ -322,3 +322,24 @@ def test_shapley_values_add_up_beyond_a_thousand_players():
     values = as_dict(found)
     assert values.pop(()) == pytest.approx(2.0, abs=1e-9)
     assert sum(values.values()) == pytest.approx(weights.sum() + 1, abs=1e-9 * len(weights))
+
+
+@pytest.mark.parametrize("random_state", [-1, 1.5, np.random.default_rng(0), "7"])
+def test_a_random_state_is_a_whole_number(make, random_state):
+    with pytest.raises(ValueError, match="random_state that is None or a whole number"):
+        make(random_state=random_state)
+
+
+def test_complex_values_are_refused(make):
+    with pytest.raises(ValueError, match="needs to return real numbers"):
+        make().approximate(2**N, lambda x: 1j * x.sum(axis=1))
+
+
+def test_a_negative_r2_is_said():
+    # A parity of all players: no sample of this size says anything about the others.
+    def parity(x):
+        return 1.0 - 2.0 * (x.sum(axis=1) % 2)
+
+    result = ProxySPEX(n=12, random_state=0).recover(60, parity)
+    assert result.r2 < 0
+    assert result.status.startswith("R² is below 0")

@@ -84,8 +84,11 @@ class _LocalScorer:
     """What the scorers on a transformers model share."""
 
     def __init__(self, model: Any, tokenizer: Any, auto: str, batch_size: int, device: Any) -> None:
-        if batch_size < 1:
-            msg = f"{type(self).__name__} needs a batch_size of at least 1, not {batch_size}."
+        if not isinstance(batch_size, int) or batch_size < 1:
+            msg = (
+                f"{type(self).__name__} needs a batch_size that is a whole number of at least 1, "
+                f"not {batch_size!r}."
+            )
             raise ValueError(msg)
         self.batch_size = batch_size
         self.local = load_model(model, tokenizer, auto_class=auto, device=device)
@@ -278,9 +281,12 @@ def _check_choice(name: str, given: str, allowed: tuple[str, ...]) -> None:
 
 
 def _check_labels(labels: Sequence[str]) -> None:
-    two = not isinstance(labels, str) and len(labels) == 2
+    two = not isinstance(labels, str) and len(labels) == 2 and labels[0] != labels[1]
     if not two or not all(isinstance(label, str) and label.strip() for label in labels):
-        msg = f"SimilarityScorer compares two labels, both not empty, but {labels!r} was given."
+        msg = (
+            "SimilarityScorer compares two different labels, both not empty, "
+            f"but {labels!r} was given."
+        )
         raise ValueError(msg)
 
 

@@ -31,8 +31,9 @@ class TextGame(Game):
 
     The value of a coalition is the scorer's value of the tokens of the whole text, with those of
     absent players masked or deleted; special tokens always stay. Values are not centred. Token
-    sequences that are equal are run once in the life of the game, also when a run broke off in
-    between: what was finished is kept. See `shapiq_spex.games.contract` for what else is promised.
+    sequences that are equal are run once in the life of the game (on one thread), also when a run
+    broke off in between: what was finished is kept. See `shapiq_spex.games.contract` for what else
+    is promised.
 
     Args:
         text: The text.

@@ -49,12 +49,12 @@ class Kernel(NamedTuple):
 
     @property
     def log_l(self) -> np.ndarray:
-        """log l_i, (n,)."""
+        """Log l_i, (n,)."""
         return np.log(np.tanh(self.b))
 
     @property
     def log_base(self) -> float:
-        """log s / prod_j (1 + l_j): the product part's variance of the constant."""
+        """Log s / prod_j (1 + l_j): the product part's variance of the constant."""
         return float(np.log(self.scale) - np.log1p(np.tanh(self.b)).sum())
 
     def product(self, z: np.ndarray) -> np.ndarray:

@@ -145,7 +145,7 @@ class FourierSeries:
         try:
             data = json.loads(text)
             return cls.from_terms(data["n"], {tuple(players): f for players, f in data["terms"]})
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             msg = f"FourierSeries.from_json needs what to_json wrote, got {text[:60]!r}."
             raise ValueError(msg) from error
 
@@ -340,7 +340,11 @@ def sum_rows(rows: np.ndarray, values: np.ndarray, n: int) -> tuple[np.ndarray, 
 
 
 def _checked_terms(support: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    support, values = np.asarray(support), np.asarray(values, dtype=np.float64)
+    support, values = np.asarray(support), np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        msg = f"FourierSeries needs real coefficients, got an array of {values.dtype}."
+        raise ValueError(msg)
+    values = values.astype(np.float64)
     if support.ndim != 2 or values.shape != support.shape[:1] or support.shape[1] < 1:
         msg = (
             "FourierSeries needs a support (s, n) with n >= 1 and coefficients (s,), "

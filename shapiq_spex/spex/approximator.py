@@ -12,7 +12,7 @@ from shapiq_spex.approximator import SpectralApproximator, ask, keep
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
 from shapiq_spex.proxyspex.proxies import Surrogate
-from shapiq_spex.result import Recovery
+from shapiq_spex.result import Recovery, status_of
 from shapiq_spex.spectral.ends import meet_ends
 
 from .peel import peel
@@ -106,10 +106,8 @@ class SPEX(SpectralApproximator):
             n=self.n, max_order=self.max_order, index=self.index, random_state=self.seed
         )
         result = surrogate.recover(budget, game)
-        status = f"{budget} coalitions are too few for a coded design, so the surrogate worked alone"
-        return replace(
-            result, status=status if result.status == "ok" else f"{result.status}; {status}"
-        )
+        note = f"{budget} coalitions are too few for a coded design, so the surrogate worked alone"
+        return replace(result, status=status_of(result.r2, note))
 
     def _decode_and_fit(
         self, plan: SamplingPlan, values: np.ndarray, rng: np.random.Generator
@@ -132,7 +130,7 @@ class SPEX(SpectralApproximator):
             values,
             r2=fit.r2,
             r2_kind=kind,
-            status=_status(plan, self.degree_parameter, fit),
+            status=status_of(fit.r2, *_notes(plan, self.degree_parameter)),
             index=self.index,
             max_order=self.max_order,
         )
@@ -153,9 +151,7 @@ def _fit_all(
     )
 
 
-def _status(plan: SamplingPlan, degree: int, fit: Surrogate) -> str:
-    if fit.r2 is None:
-        return "R² unknown: too few or constant values"
-    if plan.code.t < degree:
-        return f"the budget is enough to decode up to degree {plan.code.t}, not {degree}"
-    return "ok"
+def _notes(plan: SamplingPlan, degree: int) -> list[str]:
+    if plan.code.t == degree:
+        return []
+    return [f"the budget is enough to decode up to degree {plan.code.t}, not {degree}"]

@@ -67,9 +67,9 @@ def largest_design(n: int, budget: int, degree: int) -> tuple[int, int, int] | N
     """The best (groups, bits, t) of a budget, None if there is none.
 
     The groups cost 2^bits (p + 1) each; one more coalition is the full one, and some are kept for
-    uniform draws. The degree is lowered only where even the smallest design of three groups of 8 bins is too
-    dear; then come as many bins a group as fit, then as many groups. Counting every coded
-    coalition as new is what keeps the plan below the budget whatever the matrices.
+    uniform draws. The degree is lowered only where even the smallest design of three groups of 8
+    bins is too dear; then come as many bins a group as fit, then as many groups. Counting every
+    coded coalition as new is what keeps the plan below the budget whatever the matrices.
 
     Example:
         >>> largest_design(60, 5000, 5), largest_design(60, 400, 5), largest_design(60, 100, 5)

@@ -276,12 +276,12 @@ def test_unusable_settings_are_refused():
     model, tokenizer = tiny("bert")
     with pytest.raises(ValueError, match="output can be log_odds, logit, probability"):
         ClassScorer(model, tokenizer, label=0, output="odds")
-    with pytest.raises(ValueError, match="batch_size of at least 1, not 0"):
+    with pytest.raises(ValueError, match="whole number of at least 1, not 0"):
         ClassScorer(model, tokenizer, label=0, batch_size=0)
     with pytest.raises(ValueError, match="pooling can be mean, cls"):
         SimilarityScorer(model.bert, tokenizer, pooling="max")
     for labels in ("good", ("good",), ("good", " ")):
-        with pytest.raises(ValueError, match="compares two labels"):
+        with pytest.raises(ValueError, match="compares two different labels"):
             SimilarityScorer(model.bert, tokenizer, labels=labels)
 
 

@@ -61,7 +61,9 @@ def test_dense_games_are_fitted_to_all_values_and_judged_on_unseen_ones():
     weights, hidden = rng.normal(size=(n, 3)), rng.normal(size=3)
     x = all_coalitions(n)
     table = np.tanh(x @ weights - weights.sum(axis=0) / 2) @ hidden
-    result = SPEX(n=n, random_state=0).recover(budget, lambda rows: table[rows @ (1 << np.arange(n))])
+    result = SPEX(n=n, random_state=0).recover(
+        budget, lambda rows: table[rows @ (1 << np.arange(n))]
+    )
     r2 = 1 - np.mean((result.series.to_table() - table) ** 2) / table.var()
     linear = np.linalg.lstsq(np.c_[np.ones(2**n), x], table, rcond=None)[1][0] / table.var() / 2**n
     assert r2 > 1 - linear + 0.01  # better than the best additive function there is
