@@ -191,19 +191,21 @@ def keep(error: BaseException, coalitions: np.ndarray, values: np.ndarray) -> No
 
 
 def _checked_values(values: Any, m: int) -> np.ndarray:
-    out = np.asarray(values)
-    try:
-        # A complex number would lose its imaginary part and a text be read without a word.
-        out = out.astype(np.float64) if out.dtype.kind in "biufO" else None
-    except (TypeError, ValueError):
-        out = None
-    if out is None:
-        msg = f"the game needs to return real numbers, got {np.asarray(values).dtype} values."
-        raise ValueError(msg)
+    out = _as_real(np.asarray(values))
     if out.shape not in ((m,), (m, 1)):
         msg = f"the game needs to return one value a coalition, shape ({m},), got {out.shape}."
         raise ValueError(msg)
     return out.reshape(m)
+
+
+def _as_real(values: np.ndarray) -> np.ndarray:
+    msg = f"the game needs to return real numbers, got {values.dtype} values."
+    if values.dtype.kind not in "biufO":  # complex numbers would be cut, texts be read
+        raise ValueError(msg)
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(msg) from error
 
 
 def _check_finite(values: np.ndarray) -> None:
