@@ -206,8 +206,10 @@ def load_games(folder, per_family, words):
 
 
 def cell(rows, key, **which):
+    """Mean over the rows that match; an R² below 0 counts as 0, one that is unknown not at all."""
     chosen = [r[key] for r in rows if all(r[name] == value for name, value in which.items())]
-    return np.mean(np.array(chosen, dtype=float))
+    values = np.array(chosen, dtype=float)
+    return np.nanmean(values if key == "seconds" else np.maximum(values, 0.0))
 
 
 def report(rows, versions, budgets, seeds):
@@ -217,7 +219,7 @@ def report(rows, versions, budgets, seeds):
         "",
         f"shapiq {versions['shapiq']} with LightGBM {versions['lightgbm']}; ours with LightGBM "
         f"{version('lightgbm')} for gbt. One thread each; means over games and {len(seeds)} seeds. "
-        "Seconds without the game.",
+        "An R² below 0 counts as 0. Seconds without the game.",
         "",
     ]
     for family in families:
@@ -252,8 +254,7 @@ def summary(rows):
         if kept:
             means = [f"{m} {cell(kept, 'r2', method=m):.3f}" for m in METHODS]
             ratio = cell(kept, "seconds", method="shapiq") / cell(kept, "seconds", method="gp")
-            yield f"Mean R² over {label}: {', '.join(means)}."
-            yield f"On these shapiq takes {ratio:.0f} times gp's time.\n"
+            yield f"Mean R² over {label}: {', '.join(means)}. Seconds shapiq : gp = {ratio:.1f}.\n"
 
 
 def main():
