@@ -57,37 +57,37 @@ class _State(NamedTuple):
     """What is left in the bins, and what was taken out of them."""
 
     plan: SamplingPlan
-    measured: np.ndarray  # (C, 2^b, p + 1), changed in place
+    measured: np.ndarray  # (bins, p + 1), changed in place
     locate: Locator
     found: dict[tuple[int, ...], float]
 
     def peel_below(self, limit: float, zero: float, *, soft: bool) -> None:
         """Take out what leaves at most ``limit`` of a bin unexplained, until nothing is new."""
-        fresh = np.ones(self.measured.shape[:2], dtype=bool)
+        fresh = np.ones(len(self.measured), dtype=bool)
         for _ in range(ROUNDS):
-            group, place = np.nonzero(fresh & ((self.measured**2).mean(axis=2) > zero**2))
-            if len(group) == 0:
+            here = np.flatnonzero(fresh & ((self.measured**2).mean(axis=1) > zero**2))
+            if len(here) == 0:
                 return
-            singles = decode_bins(self.plan.code, self.measured[group, place], soft=soft)
+            singles = decode_bins(self.plan.code, self.measured[here], soft=soft)
             good = singles.ok & (singles.unexplained <= limit)
-            group, place, sets = group[good], place[good], singles.positions[good]
-            home = self.locate(sets).bin[group, np.arange(len(sets))] == place
+            here, sets = here[good], singles.positions[good]
+            home = (self.locate(sets).bin == here).any(axis=0)
             fresh[:] = False
             if home.any():
-                self.take_out(sets[home], group[home], fresh)
+                self.take_out(sets[home], here[home], fresh)
 
-    def take_out(self, sets: np.ndarray, group: np.ndarray, fresh: np.ndarray) -> None:
-        """Subtract sets, each seen alone in a group, everywhere; bins touched are fresh again."""
+    def take_out(self, sets: np.ndarray, here: np.ndarray, fresh: np.ndarray) -> None:
+        """Subtract sets, each seen alone in a bin, everywhere; bins touched are fresh again."""
         sets, which = np.unique(sets, axis=0, return_inverse=True)
         places = self.locate(sets)
-        every = np.arange(len(self.measured))[:, None]
-        rho = (self.measured[every, places.bin] * places.sign).mean(axis=2)  # (C, K)
+        rho = np.einsum("ckp,kp->ck", self.measured[places.bin], places.sign)
+        rho /= places.sign.shape[1]
         # A set seen alone in several groups gets the mean of what it is there.
         seen = np.zeros_like(rho)
-        seen[group, which.ravel()] = 1.0
+        seen[self.locate.group[here], which.ravel()] = 1.0
         amount = (rho * seen).sum(axis=0) / seen.sum(axis=0)
-        np.subtract.at(self.measured, (every, places.bin), amount[:, None] * places.sign)
-        fresh[every, places.bin] = True
+        np.subtract.at(self.measured, places.bin, amount[:, None] * places.sign)
+        fresh[places.bin] = True
         for row, value in zip(sets.tolist(), amount.tolist(), strict=True):
             players = tuple(sorted(p for p in row if p >= 0))
             self.found[players] = self.found.get(players, 0.0) + value

@@ -36,33 +36,41 @@ def test_every_coalition_is_paid_once_and_the_budget_is_used_up(n, extra, degree
 def test_coded_coalitions_are_those_of_the_formula():
     plan = plan_spex(30, 2500, 3, rng())
     coalitions, shifts = plan.coalitions, delays(plan.code)
-    groups, n_delays, bins = plan.rows.shape
-    for c, p, ell in [(0, 0, 0), (0, 3, 5), (1, 7, 2), (groups - 1, n_delays - 1, bins - 1)]:
-        bits = ell >> np.arange(plan.bits) & 1
-        expected = (plan.matrices[c].astype(int) @ bits + plan.offsets[c] + shifts[p]) % 2
-        np.testing.assert_array_equal(coalitions[plan.rows[c, p, ell]], expected.astype(bool))
+    assert len(set(plan.bits)) > 1  # groups of several sizes
+    for rows, matrix in zip(plan.rows, plan.matrices, strict=True):
+        for p, ell in [(0, 0), (0, 5), (7, 2), (len(rows) - 1, rows.shape[1] - 1)]:
+            bits = ell >> np.arange(matrix.shape[1]) & 1
+            expected = (matrix.astype(int) @ bits + shifts[p]) % 2
+            np.testing.assert_array_equal(coalitions[rows[p, ell]], expected.astype(bool))
 
 
 def test_uniform_ones_come_last_and_none_of_them_is_coded():
     plan = plan_spex(60, 3000, 5, rng())
     assert plan.n_uniform > 0
-    assert plan.rows.max() < 3000 - plan.n_uniform
+    assert max(rows.max() for rows in plan.rows) < 3000 - plan.n_uniform
     assert 0.45 < plan.coalitions[-plan.n_uniform :].mean() < 0.55
 
 
-def test_the_design_is_the_largest_that_fits():
-    groups, bits, t = largest_design(60, 5000, 5)
-    block = BCH(60, t).p + 1
+@pytest.mark.parametrize("budget", [750, 1000, 2000, 5000, 20_000])
+def test_the_design_leaves_no_room_for_another_group(budget):
+    bits, t = largest_design(60, budget, 5)
     assert t == 5
-    coded = 5000 - 1 - 250  # the full coalition, and a twentieth that no decoder sees
-    assert groups * block * 2**bits <= coded
-    assert (groups + 1) * block * 2**bits > coded  # not one group more
-    assert 3 * block * 2 ** (bits + 1) > coded  # nor three groups of twice as many bins
+    block = BCH(60, t).p + 1
+    coded = budget - 1 - min(max(budget // 20, 20), 100)  # the full one, and some no decoder sees
+    cost = block * (sum(2**b for b in bits) - len(bits) + 1)
+    assert coded - block * 2**3 < cost <= coded
+    assert list(bits) == sorted(bits, reverse=True)
+    assert bits[0] - bits[2] <= 1
+
+
+def test_the_published_design_at_ten_thousand_players_fits_its_budget():
+    # 3 x 2^8 x 71 masks, of which the groups share 2 x 71.
+    assert largest_design(10_000, 54_528, 5) == ((8, 8, 8), 5)
 
 
 def test_the_degree_is_lowered_for_small_budgets_only():
     degrees = [largest_design(60, budget, 5) for budget in (100, 300, 400, 800, 1000)]
-    assert [d and d[2] for d in degrees] == [None, 1, 2, 5, 5]
+    assert [d and d[1] for d in degrees] == [None, 1, 2, 5, 5]
 
 
 def test_equal_seeds_plan_alike_and_others_do_not():
@@ -81,5 +89,10 @@ def test_shorter_code_than_the_reference_saves_what_the_facts_say():
 def test_print_names_the_design(n, budget):
     plan = plan_spex(n, budget, 5, rng())
     text = str(plan)
-    for part in (f"{budget} distinct", f"{n} players", f"b={plan.bits}", f"t={plan.code.t}"):
+    for part in (
+        f"{budget} distinct",
+        f"{n} players",
+        f"{2 ** plan.bits[0]} +",
+        f"t={plan.code.t}",
+    ):
         assert part in text
