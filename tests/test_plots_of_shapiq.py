@@ -67,4 +67,6 @@ def test_every_plot_draws(results, plot, which):
 @pytest.mark.parametrize("plot", ["network", "si_graph", "bar"])
 def test_nothing_but_zeros_is_drawn_too(results, plot):
     PLOTS[plot](results["nothing but zeros"])
-    plt.gcf().canvas.draw()
+    figure = plt.gcf()
+    figure.canvas.draw()
+    assert figure.axes

@@ -34,9 +34,8 @@ class BoostedTrees:
        are those of the least error out of fold: every fold reads out, cuts and refits its own
        trees.
 
-    The paper leaves the cut open and its reference code always keeps 95% and always refits. On
-    real games a cut at 95% loses up to 0.05 of R², and the refit helps and harms about as often;
-    ``energies=(0.95,)`` brings the fixed cut back.
+    The paper leaves the cut open and its reference code always keeps 95% and always refits. Both
+    help on some games and harm on others; ``energies=(0.95,)`` brings the fixed cut back.
 
     Args:
         depths: Depths of the trees to try, None for no bound but 31 leaves.

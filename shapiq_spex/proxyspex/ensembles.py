@@ -69,7 +69,7 @@ def fit_ensemble(
 
     Both libraries grow trees of at most 31 leaves, best split first, with at least 20 rows a
     leaf: LightGBM's defaults. Below 200 rows a leaf needs a tenth of them instead, since 20 of
-    100 rows hardly leave a second split (on real games that costs up to 0.1 of R²). The fit runs
+    100 rows hardly leave a second split. The fit runs
     on one thread and is the same, bit for bit, for equal arguments.
 
     Args:
@@ -157,7 +157,7 @@ def _fit_lightgbm(
         "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": 1,  # measured: two threads beside other work take 2 to 25 times as long
+        "num_threads": 1,  # beside other work several threads mostly wait for each other
         "verbosity": -1,
     }
     data = lightgbm.Dataset(coalitions.astype(np.float32), values, params=settings)
@@ -174,7 +174,7 @@ def _fit_sklearn(
     seed: int,
 ) -> SklearnEnsemble:
     # Of the two boosters of scikit-learn this one shows its trees through public attributes, and
-    # it is the faster one here: 1.2 s for 1,000 trees on 400 x 60 against 2 to 17 s.
+    # it is the faster one on a few hundred coalitions.
     from sklearn.ensemble import GradientBoostingRegressor
 
     model = GradientBoostingRegressor(

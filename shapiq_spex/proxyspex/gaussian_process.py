@@ -211,11 +211,7 @@ class _Sparse(NamedTuple):
 
 
 def blas_threads(rows: int) -> AbstractContextManager[object]:
-    """One thread for small matrices: beside other work more of them wait for each other.
-
-    Measured with two cores and three busy processes, 300 values of 30 players: 0.24 s on one
-    thread, 43 s on two.
-    """
+    """One thread for small matrices: beside other work several mostly wait for each other."""
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     return threadpool_limits(1, user_api="blas") if rows < SERIAL_ROWS else nullcontext()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .packed import PackedCoalitions
-from .walsh import all_coalitions, walsh_hadamard
+from .walsh import all_coalitions, table_index, walsh_hadamard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -264,7 +264,7 @@ class FourierSeries:
         if len(self) == 0:
             return np.zeros(len(all_coalitions(self.n)))
         spectrum = np.zeros(2**self.n)
-        np.add.at(spectrum, self.support @ (1 << np.arange(self.n)), self.coefficients)
+        spectrum[table_index(self.support)] = self.coefficients  # the sets are distinct
         return walsh_hadamard(spectrum)
 
     def to_json(self) -> str:

@@ -118,8 +118,9 @@ class SPEX(SpectralApproximator):
         decoded = peel(plan, values, soft=self.decoder_type == "soft").series
         errors = values - decoded(plan.packed)
         if (errors**2).sum() <= EXPLAINED * ((values - values.mean()) ** 2).sum():
-            seen = slice(len(values) - plan.n_uniform, None)
-            fit = Surrogate(finish(decoded), share_explained(errors[seen], values[seen]))
+            series, unseen = finish(decoded), slice(len(values) - plan.n_uniform, None)
+            left = values[unseen] - series(plan.packed[unseen])
+            fit = Surrogate(series, share_explained(left, values[unseen]))
             kind: R2Kind = "held-out"
         else:
             fit = _fit_all(plan, values, decoded, rng, finish)
