@@ -261,8 +261,6 @@ class FourierSeries:
 
     def to_table(self) -> np.ndarray:
         """All 2^n values, in the order of :func:`all_coalitions`; n <= 26."""
-        if len(self) == 0:
-            return np.zeros(len(all_coalitions(self.n)))
         spectrum = np.zeros(2**self.n)
         spectrum[table_index(self.support)] = self.coefficients  # the sets are distinct
         return walsh_hadamard(spectrum)
