@@ -166,8 +166,11 @@ class BCH:
         self._check(syndromes)
         locators = error_locators(self.field, self._power_sums(syndromes))
         positions = np.full((len(syndromes), self.t), -1, np.int64)
-        for rows in self._row_blocks(len(syndromes)):
-            self._search_roots(locators[:, rows], positions[rows])
+        likely = np.flatnonzero(may_split(self.field, locators))
+        found = positions[likely]
+        for rows in self._row_blocks(len(likely)):
+            self._search_roots(locators[:, likely[rows]], found[rows])
+        positions[likely] = found
         ok = (self.syndromes(positions) == syndromes).all(axis=1)
         positions[~ok] = -1
         return positions, ok
@@ -182,21 +185,27 @@ class BCH:
 
     def _power_sums(self, syndromes: np.ndarray) -> np.ndarray:
         """S_1 ... S_2t of each row: uint16 (2t, B); S_2j = S_j^2 in characteristic 2."""
+        packed = np.packbits(syndromes, axis=1)
+        places = np.arange(packed.shape[1])
         sums = np.empty((2 * self.t, len(syndromes)), np.uint16)
         for j in range(1, 2 * self.t + 1):
             if j % 2:
-                each = np.where(syndromes, self._power_sums_of_bits[j // 2], np.uint16(0))
+                each = self._power_sums_of_bytes[j // 2, places, packed]
                 sums[j - 1] = np.bitwise_xor.reduce(each, axis=1)
             else:
                 sums[j - 1] = self.field.power(sums[j // 2 - 1], 2)
         return sums
 
     @cached_property
-    def _power_sums_of_bits(self) -> np.ndarray:
-        """What each syndrome bit adds to S_1, S_3, ..., S_(2t-1): uint16 (t, p)."""
+    def _power_sums_of_bytes(self) -> np.ndarray:
+        """What eight syndrome bits add to S_1, S_3, ..., S_(2t-1): uint16 (t, ceil(p/8), 256)."""
         _, unmixing = _mixing(self.p)
         odd = self.field.exp[np.arange(1, 2 * self.t, 2) % self.field.order]
-        return self.field.evaluate(unmixing[:, None, :], odd[:, None])
+        of_bits = np.zeros((self.t, -(-self.p // 8) * 8), np.uint16)
+        of_bits[:, : self.p] = self.field.evaluate(unmixing[:, None, :], odd[:, None])
+        of_bits = of_bits.reshape(self.t, -1, 1, 8)
+        bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(bool)
+        return np.bitwise_xor.reduce(np.where(bits, of_bits, np.uint16(0)), axis=3)
 
     def _row_blocks(self, rows: int) -> Iterator[slice]:
         step = max(1, BLOCK_ENTRIES // self.n)
@@ -270,6 +279,33 @@ def error_locators(field: Field, sums: np.ndarray) -> np.ndarray:
         locator = locator ^ correction
         length, b = np.where(longer, 2 * r + 1 - length, length), np.where(longer, d, b)
     return locator
+
+
+def may_split(field: Field, locators: np.ndarray) -> np.ndarray:
+    """Whether L(x), of full degree t, may be a product of t distinct factors 1 - X x: bool (B,).
+
+    It is one only if x^t L(1/x) divides x^(2^m) - x, which m squarings decide; of random syndromes
+    one in t! passes, and only those are worth a search for roots. Degrees below t are not judged.
+    """
+    t = len(locators) - 1
+    if t < 2:
+        return np.ones(locators.shape[1], bool)
+    monic = locators[:0:-1]  # x^t L(1/x) without its leading 1, lowest degree first
+    # x^t, x^(t+1), ..., x^(2t-2) modulo the polynomial, to reduce squares with.
+    powers = [monic]
+    for _ in range(t - 2):
+        shifted = np.concatenate([np.zeros_like(monic[:1]), powers[-1][:-1]])
+        powers.append(shifted ^ field.multiply(powers[-1][-1], monic))
+    rest = np.zeros_like(monic)
+    rest[1] = 1
+    for _ in range(field.m):
+        squares = field.power(rest, 2)
+        rest = np.zeros_like(monic)
+        rest[::2] = squares[: (t + 1) // 2]
+        for degree in range((t + 1) // 2, t):
+            rest ^= field.multiply(squares[degree], powers[2 * degree - t])
+    rest[1] ^= 1
+    return (locators[t] == 0) | ~rest.any(axis=0)
 
 
 def _times_x_squared(polynomials: np.ndarray) -> np.ndarray:
