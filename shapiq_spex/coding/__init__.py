@@ -1,7 +1,7 @@
 """Binary codes that identify a sparse word from few parity bits."""
 
 from .bch import BCH
-from .chase import soft_decode
+from .chase import likely_words
 from .gf2m import Field
 
-__all__ = ["BCH", "Field", "soft_decode"]
+__all__ = ["BCH", "Field", "likely_words"]

@@ -203,9 +203,9 @@ class BCH:
         odd = self.field.exp[np.arange(1, 2 * self.t, 2) % self.field.order]
         of_bits = np.zeros((self.t, -(-self.p // 8) * 8), np.uint16)
         of_bits[:, : self.p] = self.field.evaluate(unmixing[:, None, :], odd[:, None])
-        of_bits = of_bits.reshape(self.t, -1, 1, 8)
+        of_bytes = of_bits.reshape(self.t, -1, 1, 8)
         bits = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(bool)
-        return np.bitwise_xor.reduce(np.where(bits, of_bits, np.uint16(0)), axis=3)
+        return np.bitwise_xor.reduce(np.where(bits, of_bytes, np.uint16(0)), axis=3)
 
     def _row_blocks(self, rows: int) -> Iterator[slice]:
         step = max(1, BLOCK_ENTRIES // self.n)

@@ -18,17 +18,17 @@ DEPTH = 62  # flipped bits are counted in the bits of an int64
 BLOCK_ENTRIES = 2**21  # rows x patterns x syndrome bits at once: about 40 MB of temporaries
 
 
-def soft_decode(
+def likely_words(
     code: BCH, reliabilities: np.ndarray, *, tries: int = 55
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The words of weight at most t that explain noisy signs best.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The words of weight at most t that likely errors of noisy signs lead to.
 
     With r = (-1)^(Hk) + noise the most likely word minimises the soft distance
     d(k) = sum of |r_i| over the bits i where H k differs from the hard decision r_i < 0. The
     ``tries`` cheapest sets of bits are flipped in order of their cost, the empty set first, and
-    the first one that leads to a word decides. If all 2^p sets are tried this is maximum
-    likelihood decoding. The order is exact among the 62 least reliable bits, and so among all
-    bits while ``tries`` or p is at most 62.
+    every word that one of them leads to is given. The first one of a row is its most likely word;
+    if all 2^p sets are tried this is maximum likelihood decoding. The order is exact among the 62
+    least reliable bits, and so among all bits while ``tries`` or p is at most 62.
 
     Args:
         code: The code whose syndromes the signs are.
@@ -37,9 +37,9 @@ def soft_decode(
         tries: Number of sets tried, at least 1, which is the hard decision alone.
 
     Returns:
-        The places of the ones, ascending, int64 (B, t) padded with -1; whether a word was found,
-        bool (B,); and its soft distance, float64 (B,), infinite without a word. With noise alone
-        a word is found whenever one of the tried syndromes has one: judge it by its distance.
+        The row of each of K words, ascending, int64 (K,), the likelier words of a row first; and
+        the places of the ones, ascending, int64 (K, t) padded with -1. With noise alone a word is
+        found whenever one of the tried syndromes has one: judge it by other means.
 
     Raises:
         ValueError: If the reliabilities are not finite numbers in p columns, or ``tries`` < 1.
@@ -52,47 +52,35 @@ def soft_decode(
         >>> signs = np.array([[1.0, -0.1, 2.0, 1.5, 3.0, 2.5, -1.5, -2.0]])  # the 0.1 is wrong
         >>> code.decode(signs < 0)[1].tolist()
         [False]
-        >>> positions, ok, distance = soft_decode(code, signs)
-        >>> positions.tolist(), distance.tolist()
-        ([[2, 7]], [0.1])
+        >>> rows, positions = likely_words(code, signs, tries=4)
+        >>> positions.tolist()  # the second would take the 1.5 to be wrong
+        [[2, 7], [1, 6]]
     """
     reliabilities = _checked(code, reliabilities, tries)
-    positions, ok = code.decode(reliabilities < 0)
-    distance = np.where(ok, 0.0, np.inf)
     step = max(1, BLOCK_ENTRIES // (tries * code.p))
-    open_rows = np.flatnonzero(~ok) if tries > 1 else np.zeros(0, np.int64)
-    for start in range(0, len(open_rows), step):
-        block = open_rows[start : start + step]
-        positions[block], ok[block], distance[block] = _try_flips(code, reliabilities[block], tries)
-    return positions, ok, distance
+    rows, words = [np.zeros(0, np.int64)], [np.zeros((0, code.t), np.int64)]
+    for start in range(0, len(reliabilities), step):
+        block = reliabilities[start : start + step]
+        _, flips = cheapest_flips(np.abs(block), tries)
+        tried = (block < 0)[:, None] ^ flips
+        positions, ok = code.decode(tried.reshape(-1, code.p))
+        rows.append(start + np.flatnonzero(ok) // tried.shape[1])
+        words.append(positions[ok])
+    return np.concatenate(rows), np.concatenate(words)
 
 
 def _checked(code: BCH, reliabilities: np.ndarray, tries: int) -> np.ndarray:
     reliabilities = np.asarray(reliabilities, np.float64)
     if reliabilities.ndim != 2 or reliabilities.shape[1] != code.p:
-        msg = f"soft_decode needs {code.p} reliabilities a row, got shape {reliabilities.shape}."
+        msg = f"likely_words needs {code.p} reliabilities a row, got shape {reliabilities.shape}."
         raise ValueError(msg)
     if not np.isfinite(reliabilities).all():
-        msg = "soft_decode needs finite reliabilities, got nan or inf; give an empty bin zeros."
+        msg = "likely_words needs finite reliabilities, got nan or inf; give an empty bin zeros."
         raise ValueError(msg)
     if tries < 1:
-        msg = f"soft_decode needs at least one try, the hard decision, got tries={tries}."
+        msg = f"likely_words needs at least one try, the hard decision, got tries={tries}."
         raise ValueError(msg)
     return reliabilities
-
-
-def _try_flips(
-    code: BCH, reliabilities: np.ndarray, tries: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All patterns but the first, which is known to fail, decoded in one call."""
-    costs, flips = cheapest_flips(np.abs(reliabilities), tries)
-    costs, flips = costs[:, 1:], flips[:, 1:]
-    candidates = (reliabilities < 0)[:, None] ^ flips
-    positions, found = code.decode(candidates.reshape(-1, code.p))
-    positions, found = positions.reshape(*costs.shape, code.t), found.reshape(costs.shape)
-    each, first = np.arange(len(found)), found.argmax(axis=1)
-    ok = found[each, first]
-    return positions[each, first], ok, np.where(ok, costs[each, first], np.inf)
 
 
 def cheapest_flips(magnitudes: np.ndarray, tries: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.result import Recovery, status_of
 from shapiq_spex.spectral.ends import meet_ends
 
-from .peel import peel
+from .decode import decode
 from .plan import plan_spex
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .plan import SamplingPlan
 
 Decoder = Literal["soft", "hard"]
-EXPLAINED = 1e-9  # share of the energy of the values that decoding may leave without a further fit
 
 
 class SPEX(SpectralApproximator):
@@ -115,9 +114,8 @@ class SPEX(SpectralApproximator):
         """Judged on the uniform coalitions, which no decoder saw."""
         empty, full = plan.ends
         finish = partial(meet_ends, empty=values[empty], full=values[full])
-        decoded = peel(plan, values, soft=self.decoder_type == "soft").series
-        errors = values - decoded(plan.packed)
-        if (errors**2).sum() <= EXPLAINED * ((values - values.mean()) ** 2).sum():
+        decoded, explained = decode(plan, values, soft=self.decoder_type == "soft")
+        if explained:
             series, unseen = finish(decoded), slice(len(values) - plan.n_uniform, None)
             left = values[unseen] - series(plan.packed[unseen])
             fit = Surrogate(series, share_explained(left, values[unseen]))

@@ -1,67 +1,44 @@
-"""One bin -> the set that alone explains it, if there is one."""
+"""SPEX without a surrogate: what decoding alone finds, fitted to all values."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
+from shapiq_spex.spectral.refit import ridge_refit
 
-from shapiq_spex.coding.chase import soft_decode
+from .peel import peel
 
 if TYPE_CHECKING:
-    from shapiq_spex.coding.bch import BCH
+    import numpy as np
 
-TRIES = 55  # flip patterns of the published soft decoder at t = 5
+    from shapiq_spex.spectral.series import FourierSeries
 
+    from .plan import SamplingPlan
 
-class Singles(NamedTuple):
-    """The best single set for each of B bins.
-
-    Attributes:
-        positions: Players of the set, int (B, t) padded with -1.
-        ok: Whether the signs decode to a set at all, bool (B,).
-        unexplained: Share of the bin's energy that the set leaves, in [0, 1]; 1 where not ok.
-    """
-
-    positions: np.ndarray
-    ok: np.ndarray
-    unexplained: np.ndarray
+EXPLAINED = 1e-9  # share of the energy of the values that peeling may leave without a further fit
 
 
-def decode_bins(code: BCH, measured: np.ndarray, *, soft: bool) -> Singles:
-    """Decode bins as if each held one coefficient rho (-1)^<d_p, k>.
+def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> tuple[FourierSeries, bool]:
+    """The series that decoding finds, and whether it explains all values but for rounding.
 
-    The signs relative to the zero delay are the syndrome of k. Bins whose signs are no syndrome of
-    a word of weight t, for noise or other small coefficients have turned some, go through the
-    soft decoder, once with the sign of the zero delay as it is and once with it turned.
+    Where it does not, its coefficients are fitted anew to all values by ridge regression.
 
     Args:
-        code: The code behind the delays.
-        measured: The measurements U, float64 (B, p + 1), the zero delay first.
-        soft: Whether to try the soft decoder.
+        plan: The coalitions asked for.
+        values: Their values, float64 (m,).
+        soft: Whether to go beyond the signs of single bins as they are.
+
+    Example:
+        >>> import numpy as np
+        >>> from shapiq_spex.spex.plan import plan_spex
+        >>> plan = plan_spex(50, 800, 5, np.random.default_rng(0))
+        >>> game = lambda x: 3.0 - 2.0 * (x[:, 4] ^ x[:, 8] ^ x[:, 15] ^ x[:, 16])
+        >>> series, explained = decode(plan, game(plan.coalitions), soft=True)
+        >>> series.terms(), explained
+        ({(): 2.0, (4, 8, 15, 16): 1.0}, True)
     """
-    turned = measured < 0
-    positions, ok = code.decode(turned[:, 1:] ^ turned[:, :1])
-    found = Singles(positions, ok, unexplained(code, measured, positions, ok))
-    if soft and not ok.all():
-        hard = np.flatnonzero(~ok)
-        reference = np.where(turned[hard, :1], -1.0, 1.0)
-        for sign in (1.0, -1.0):
-            tried, good, _ = soft_decode(code, sign * reference * measured[hard, 1:], tries=TRIES)
-            left = unexplained(code, measured[hard], tried, good)
-            better = good & (left < found.unexplained[hard])
-            at = hard[better]
-            found.positions[at], found.ok[at] = tried[better], True
-            found.unexplained[at] = left[better]
-    return found
-
-
-def unexplained(
-    code: BCH, measured: np.ndarray, positions: np.ndarray, ok: np.ndarray
-) -> np.ndarray:
-    """1 - (p + 1) rho^2 / |U|^2 with the best rho = mean_p U_p (-1)^<d_p, k>."""
-    signs = 1.0 - 2.0 * code.syndromes(positions)
-    rho = (measured[:, 0] + (measured[:, 1:] * signs).sum(axis=1)) / measured.shape[1]
-    energy = (measured**2).sum(axis=1)
-    share = np.divide(rho**2 * measured.shape[1], energy, out=np.zeros(len(rho)), where=energy > 0)
-    return np.where(ok, np.clip(1 - share, 0.0, 1.0), 1.0)
+    series = peel(plan, values, soft=soft).series
+    left = values - series(plan.packed)
+    if (left**2).sum() <= EXPLAINED * ((values - values.mean()) ** 2).sum():
+        return series, True
+    return ridge_refit(series.support, plan.coalitions, values), False

@@ -51,6 +51,7 @@ class Locator:
             row[:-1] = matrix @ (1 << np.arange(matrix.shape[1]))
         self._odd = np.concatenate([delays(plan.code).T, np.zeros((1, plan.code.p + 1), bool)])
         sizes = [rows.shape[1] for rows in plan.rows]
+        self.n = plan.n
         self._start = np.cumsum([0, *sizes[:-1]])[:, None]
         self.group = np.repeat(np.arange(len(sizes)), sizes)  # the group of each bin
 

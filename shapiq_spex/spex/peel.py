@@ -1,4 +1,4 @@
-"""The peeling loop: decode bins with one coefficient, take it out everywhere, look again."""
+"""The peeling loop: find sets that bins give away, take them out everywhere, look again."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import numpy as np
 
 from shapiq_spex.spectral.series import FourierSeries
 
-from .decode import decode_bins
+from .candidates import TRIES, decoded, listed, paired, promising
+from .evidence import CLEAN, prices, weigh
 from .measure import Locator, bins
 
 if TYPE_CHECKING:
+
     from .plan import SamplingPlan
 
-# The cleanest bins first: a wrong set taken out spoils a bin of every group.
-UNEXPLAINED = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9)
-ROUNDS = 100
-ZERO = 1e-9  # of the root mean square of the measurements: rounding
+ROUNDS = 1000
 
 
 class Peeled(NamedTuple):
@@ -35,59 +34,113 @@ class Peeled(NamedTuple):
 def peel(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Peeled:
     """Recover the large Fourier coefficients of a game from the values of a plan.
 
+    A set is taken out when the evidence for it (see :mod:`shapiq_spex.spex.evidence`) is worth its
+    price and nothing that shares a bin with it has more. Sets to be tried come from the signs of
+    single bins; where those give nothing new, from likely errors of the signs, from pairs of bins
+    and from a list of all small sets.
+
     Args:
         plan: The coalitions asked for.
         values: Their values, float64 (m,).
-        soft: Whether bins that do not decode go through the soft decoder.
+        soft: Whether to go beyond the signs of single bins as they are.
 
     Returns:
-        The series found; coefficients of small sets are as good as the bins allow and are to be
-        fitted anew to all values.
+        The series found; its coefficients are as good as the bins allow and are to be fitted anew
+        to all values.
     """
-    state = _State(plan, bins(plan, values), Locator(plan), {})
-    scale = np.sqrt((state.measured**2).mean())
-    if scale > 0:
-        for limit in UNEXPLAINED:
-            state.peel_below(limit, ZERO * scale, soft=soft)
-    left = (state.measured**2).mean() / scale**2 if scale > 0 else 0.0
+    measured = bins(plan, values)
+    scale = (measured**2).mean()
+    if scale == 0:
+        return Peeled(FourierSeries(np.zeros((0, plan.n), dtype=bool), np.zeros(0)), 0.0)
+    state = _State(plan, measured, CLEAN * scale)
+    asked = [state.signs, state.likely_errors, state.pairs, state.kept, state.everything]
+    asked = asked if soft else asked[:1]
+    level = 0
+    for _ in range(ROUNDS):
+        if level == len(asked) or not state.alive.any():
+            break
+        level = 0 if state.take_out(asked[level]()) else level + 1
+    left = (state.measured**2).mean() / scale
     return Peeled(FourierSeries.from_terms(plan.n, state.found), float(left))
 
 
-class _State(NamedTuple):
+class _State:
     """What is left in the bins, and what was taken out of them."""
 
-    plan: SamplingPlan
-    measured: np.ndarray  # (bins, p + 1), changed in place
-    locate: Locator
-    found: dict[tuple[int, ...], float]
+    def __init__(self, plan: SamplingPlan, measured: np.ndarray, rounding: float) -> None:
+        self.code = plan.code
+        self.measured = measured  # (bins, p + 1), changed in place
+        self.rounding = rounding
+        self.locate = Locator(plan)
+        self._first_prices = prices(plan.n, plan.code.t)
+        self.found: dict[tuple[int, ...], float] = {}
+        self.remembered = np.zeros((0, plan.code.t), dtype=np.int64)
+        self.fresh = np.ones((3, len(measured)), dtype=bool)  # changed since each way of asking
 
-    def peel_below(self, limit: float, zero: float, *, soft: bool) -> None:
-        """Take out what leaves at most ``limit`` of a bin unexplained, until nothing is new."""
-        fresh = np.ones(len(self.measured), dtype=bool)
-        for _ in range(ROUNDS):
-            here = np.flatnonzero(fresh & ((self.measured**2).mean(axis=1) > zero**2))
-            if len(here) == 0:
-                return
-            singles = decode_bins(self.plan.code, self.measured[here], soft=soft)
-            good = singles.ok & (singles.unexplained <= limit)
-            here, sets = here[good], singles.positions[good]
-            home = (self.locate(sets).bin == here).any(axis=0)
-            fresh[:] = False
-            if home.any():
-                self.take_out(sets[home], here[home], fresh)
+    @property
+    def alive(self) -> np.ndarray:
+        """Bins with more than rounding in them, bool (bins,)."""
+        return (self.measured**2).mean(axis=1) > 100 * self.rounding
 
-    def take_out(self, sets: np.ndarray, here: np.ndarray, fresh: np.ndarray) -> None:
-        """Subtract sets, each seen alone in a bin, everywhere; bins touched are fresh again."""
-        sets, which = np.unique(sets, axis=0, return_inverse=True)
+    @property
+    def prices(self) -> np.ndarray:
+        """What it takes to believe in one more set of each size."""
+        return self._first_prices - np.log1p(len(self.found))
+
+    # ------------------------------------------------------------------ ways of asking
+    def signs(self) -> np.ndarray:
+        """Sets that the signs of single bins give away."""
+        here = np.flatnonzero(self._new(0) & self.alive)
+        return decoded(self.code, self.locate, self.measured[here], here[:, None], 1)
+
+    def likely_errors(self) -> np.ndarray:
+        """The same with likely errors among the signs."""
+        here = np.flatnonzero(self._new(1) & self.alive)
+        return decoded(self.code, self.locate, self.measured[here], here[:, None], TRIES)
+
+    def pairs(self) -> np.ndarray:
+        """The same with bins of two groups read as one."""
+        here, fresh = np.flatnonzero(self.alive), self._new(2)
+        sums, pairs = paired(self.measured[here], self.locate.group[here], fresh[here])
+        return decoded(self.code, self.locate, sums, here[pairs], TRIES)
+
+    def kept(self) -> np.ndarray:
+        """Sets that were promising when all were listed."""
+        return self.remembered
+
+    def everything(self) -> np.ndarray:
+        """All promising sets of the list."""
+        t = self.code.t
+        found = np.full((len(self.found), t), -1)
+        for row, players in zip(found, self.found, strict=True):
+            row[: len(players)] = players
+        blocks = listed(self.locate.n, t, found)
+        kept = [promising(b, self.measured, self.locate, self.prices) for b in blocks]
+        self.remembered = np.unique(np.sort(np.concatenate(kept), axis=1), axis=0)
+        return self.remembered
+
+    def _new(self, way: int) -> np.ndarray:
+        fresh = self.fresh[way].copy()
+        self.fresh[way] = False
+        return fresh
+
+    # ------------------------------------------------------------------ taking out
+    def take_out(self, sets: np.ndarray) -> bool:
+        """Subtract the sets that win all their bins; whether there was one."""
+        if len(sets) == 0:
+            return False
         places = self.locate(sets)
-        rho = np.einsum("ckp,kp->ck", self.measured[places.bin], places.sign)
-        rho /= places.sign.shape[1]
-        # A set seen alone in several groups gets the mean of what it is there.
-        seen = np.zeros_like(rho)
-        seen[self.locate.group[here], which.ravel()] = 1.0
-        amount = (rho * seen).sum(axis=0) / seen.sum(axis=0)
-        np.subtract.at(self.measured, places.bin, amount[:, None] * places.sign)
-        fresh[places.bin] = True
-        for row, value in zip(sets.tolist(), amount.tolist(), strict=True):
+        gain, amplitude = weigh(self.measured, places, self.rounding)
+        profit = gain - self.prices[(sets >= 0).sum(axis=1)]
+        most = np.zeros(len(self.measured))
+        for row in places.bin:  # numpy's ufunc.at misreads operands it has to broadcast
+            np.maximum.at(most, row, profit)
+        wins = np.flatnonzero((profit > 0) & (profit >= most[places.bin]).all(axis=0))
+        bin_, out = places.bin[:, wins], amplitude[wins, None] * places.sign[wins]
+        for row in bin_:
+            np.subtract.at(self.measured, row, out)
+        self.fresh[:, bin_] = True
+        for row, value in zip(sets[wins].tolist(), amplitude[wins].tolist(), strict=True):
             players = tuple(sorted(p for p in row if p >= 0))
             self.found[players] = self.found.get(players, 0.0) + value
+        return len(wins) > 0

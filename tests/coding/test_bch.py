@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapiq_spex.coding import bch
-from shapiq_spex.coding.bch import BCH, error_locators, inverse_of_bits
+from shapiq_spex.coding.bch import BCH, error_locators, inverse_of_bits, may_split
+from shapiq_spex.coding.gf2m import Field
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "bch_words.json").read_text())["codes"]
 
@@ -299,3 +300,17 @@ def test_syndromes_of_the_wrong_kind_are_refused(syndromes):
         ValueError, match=r"BCH\(n=15, t=2\) decodes a bool matrix of 8 columns, got"
     ):
         BCH(15, 2).decode(syndromes)
+
+
+@pytest.mark.parametrize(("m", "t"), [(3, 2), (4, 3), (3, 5), (5, 4)])
+def test_locators_split_where_they_have_as_many_roots_as_degrees(m, t):
+    field = Field(m)
+    rng = np.random.default_rng(t)
+    locators = rng.integers(0, 2**m, (t + 1, 3000)).astype(np.uint16)
+    locators[0] = 1
+    elements = np.arange(2**m, dtype=np.uint16)
+    roots = (field.evaluate(locators[:, :, None], elements) == 0).sum(axis=1)
+    full = locators[t] != 0
+    np.testing.assert_array_equal(may_split(field, locators)[full], roots[full] == t)
+    assert may_split(field, locators)[~full].all()  # of lower degree: left to the search
+    assert 0 < (roots[full] == t).sum() < full.sum()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shapiq_spex.coding import bch, chase
 from shapiq_spex.coding.bch import BCH
-from shapiq_spex.coding.chase import cheapest_flips, soft_decode
+from shapiq_spex.coding.chase import cheapest_flips, likely_words
 
 
 def pairs(count, n, t, seed):
@@ -26,6 +26,18 @@ def pairs(count, n, t, seed):
 def noisy_signs(code, words, sd, seed):
     noise = np.random.default_rng(seed).standard_normal((len(words), code.p))
     return 1.0 - 2.0 * code.syndromes(words) + sd * noise
+
+
+def soft_decode(code, reliabilities, tries=55):
+    """The most likely word of each row, whether there is one, and its soft distance."""
+    rows, words = likely_words(code, reliabilities, tries=tries)
+    where, first = np.unique(rows, return_index=True)
+    positions = np.full((len(reliabilities), code.t), -1)
+    ok, distance = np.zeros(len(positions), bool), np.full(len(positions), np.inf)
+    positions[where], ok[where] = words[first], True
+    wrong = code.syndromes(words[first]) != (reliabilities[where] < 0)
+    distance[where] = (wrong * np.abs(reliabilities[where])).sum(axis=1)
+    return positions, ok, distance
 
 
 def share_right(found, words):
@@ -103,6 +115,20 @@ def test_few_flips_find_nothing_that_is_better_than_the_best():
         before = distance
 
 
+def test_every_tried_pattern_that_has_a_word_gives_it():
+    code = BCH(40, 3)
+    reliabilities = np.random.default_rng(4).standard_normal((30, code.p))
+    _, flips = cheapest_flips(np.abs(reliabilities), 25)
+    expected = []
+    for row, patterns in enumerate(flips):
+        for pattern in patterns:
+            word, ok = code.decode((reliabilities[row] < 0)[None] ^ pattern)
+            expected += [(row, *word[0])] if ok[0] else []
+    rows, words = likely_words(code, reliabilities, tries=25)
+    assert np.column_stack([rows, words]).tolist() == [list(each) for each in expected]
+    assert len(rows) > len(set(rows.tolist()))  # some rows have several
+
+
 def test_one_try_is_the_hard_decision():
     code = BCH(40, 3)
     reliabilities = np.random.default_rng(4).standard_normal((500, code.p))
@@ -166,8 +192,8 @@ def test_blocks_do_not_change_the_answer(monkeypatch):
 
 
 def test_no_rows():
-    positions, ok, distance = soft_decode(BCH(30, 3), np.zeros((0, 15)))
-    assert (positions.shape, ok.shape, distance.shape) == ((0, 3), (0,), (0,))
+    rows, words = likely_words(BCH(30, 3), np.zeros((0, 15)))
+    assert (rows.shape, words.shape) == ((0,), (0, 3))
 
 
 @pytest.mark.parametrize(
@@ -182,4 +208,4 @@ def test_no_rows():
 )
 def test_bad_input_is_refused(reliabilities, tries, message):
     with pytest.raises(ValueError, match=message):
-        soft_decode(BCH(15, 2), reliabilities, tries=tries)
+        likely_words(BCH(15, 2), reliabilities, tries=tries)
