@@ -35,9 +35,9 @@ class SPEX(SpectralApproximator):
 
     Coalitions are chosen so that the large Fourier coefficients F(S) can be decoded one by one from
     short Walsh-Hadamard transforms (see :mod:`shapiq_spex.spex.plan` and
-    :mod:`shapiq_spex.spex.peel`). Where what was decoded explains all values, it is the answer;
-    otherwise the surrogate of :class:`shapiq_spex.ProxySPEX` is fitted to all values with the
-    decoded terms known to it. Budgets below the smallest coded design go to the surrogate alone.
+    :mod:`shapiq_spex.spex.peel`). Where what was decoded explains all values, or leaves nothing
+    that single players or pairs could explain, it is the answer; otherwise the surrogate of
+    :class:`shapiq_spex.ProxySPEX` is fitted to all values with the decoded terms known to it. Budgets below the smallest coded design go to the surrogate alone.
 
     Args:
         n: Number of players.
@@ -114,14 +114,14 @@ class SPEX(SpectralApproximator):
         """Judged on the uniform coalitions, which no decoder saw."""
         empty, full = plan.ends
         finish = partial(meet_ends, empty=values[empty], full=values[full])
-        decoded, explained = decode(plan, values, soft=self.decoder_type == "soft")
-        if explained:
-            series, unseen = finish(decoded), slice(len(values) - plan.n_uniform, None)
+        decoded = decode(plan, values, soft=self.decoder_type == "soft")
+        if decoded.complete:
+            series, unseen = finish(decoded.series), slice(len(values) - plan.n_uniform, None)
             left = values[unseen] - series(plan.packed[unseen])
             fit = Surrogate(series, share_explained(left, values[unseen]))
             kind: R2Kind = "held-out"
         else:
-            fit = _fit_all(plan, values, decoded, rng, finish)
+            fit = _fit_all(plan, values, decoded.series, rng, finish)
             kind = "cross-validated"
         return Recovery(
             fit.series,

@@ -72,7 +72,7 @@ def paired(measured: np.ndarray, group: np.ndarray, fresh: np.ndarray) -> tuple[
     alike = unit @ unit.T
     alike[(group[:, None] >= group) | ~(fresh[:, None] | fresh)] = -np.inf
     count = min(PARTNERS * len(measured), int((alike > 0).sum()))
-    best = np.argpartition(alike, alike.size - count, axis=None)[alike.size - count :]
+    best = np.argpartition(alike, -max(count, 1), axis=None)[alike.size - count :]
     pairs = np.stack(np.unravel_index(best, alike.shape), axis=1)
     precise = measured / (measured**2).sum(axis=1, keepdims=True)
     return precise[pairs].sum(axis=1), pairs
@@ -110,8 +110,8 @@ def promising(
 ) -> np.ndarray:
     """The sets whose gain may exceed their price.
 
-    The gain is screened to second order in the amplitude and in single precision:
-    (p + 1) / 2 (sum_c r_c / E_c)^2 / sum_c 1 / E_c.
+    The gain is screened to second order in the amplitude and in single precision,
+    (p + 1) / 2 (sum_c r_c / E_c)^2 / sum_c 1 / E_c, as if nothing had been taken out.
     """
     small = measured.astype(np.float32)
     weight = 1 / np.maximum((small**2).mean(axis=1), np.finfo(np.float32).tiny)

@@ -2,43 +2,119 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from shapiq_spex.spectral.refit import ridge_refit
 
 from .peel import peel
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from shapiq_spex.spectral.series import FourierSeries
 
     from .plan import SamplingPlan
 
-EXPLAINED = 1e-9  # share of the energy of the values that peeling may leave without a further fit
+EXACT = 1e-9  # share of the energy of the values that counts as rounding
+ENOUGH = 0.01  # of R²: a further gain that is not worth another fit
+PRODUCTS = 3 * 10**10  # multiplications that looking for it may take
+ROWS = 2000  # coalitions compared for triples
 
 
-def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> tuple[FourierSeries, bool]:
-    """The series that decoding finds, and whether it explains all values but for rounding.
+class Decoded(NamedTuple):
+    """What decoding alone finds.
 
-    Where it does not, its coefficients are fitted anew to all values by ridge regression.
+    Attributes:
+        series: The terms found, fitted to all coded coalitions by ridge regression, or as they
+            are where they explain all values.
+        complete: Whether there is nothing else to find: the values are explained, or single
+            players, pairs and triples seem to explain no more than ``ENOUGH`` of their variance.
+    """
+
+    series: FourierSeries
+    complete: bool
+
+
+def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
+    """Recover a game from coded coalitions without a surrogate or terms that were not found.
 
     Args:
         plan: The coalitions asked for.
-        values: Their values, float64 (m,).
+        values: Their values, float64 (m,). Those of the uniform coalitions decide only whether
+            all values are explained.
         soft: Whether to go beyond the signs of single bins as they are.
 
     Example:
-        >>> import numpy as np
         >>> from shapiq_spex.spex.plan import plan_spex
         >>> plan = plan_spex(50, 800, 5, np.random.default_rng(0))
         >>> game = lambda x: 3.0 - 2.0 * (x[:, 4] ^ x[:, 8] ^ x[:, 15] ^ x[:, 16])
-        >>> series, explained = decode(plan, game(plan.coalitions), soft=True)
-        >>> series.terms(), explained
-        ({(): 2.0, (4, 8, 15, 16): 1.0}, True)
+        >>> decode(plan, game(plan.coalitions), soft=True).series.terms()
+        {(): 2.0, (4, 8, 15, 16): 1.0}
     """
     series = peel(plan, values, soft=soft).series
-    left = values - series(plan.packed)
-    if (left**2).sum() <= EXPLAINED * ((values - values.mean()) ** 2).sum():
-        return series, True
-    return ridge_refit(series.support, plan.coalitions, values), False
+    energy = ((values - values.mean()) ** 2).sum()
+    if ((values - series(plan.packed)) ** 2).sum() <= EXACT * energy:
+        return Decoded(series.truncate(energy=1 - EXACT), complete=True)
+    coded = slice(0, len(values) - plan.n_uniform)
+    fitted = ridge_refit(series.support, plan.packed[coded], values[coded])
+    left = values[coded] - fitted(plan.packed[coded])
+    enough = ENOUGH * values.var()
+    few, many = energies_left(plan.packed[coded], left, len(fitted))
+    nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 2 * many.deviation
+    return Decoded(fitted, complete=bool(nothing))
+
+
+class Estimate(NamedTuple):
+    """An energy, and the standard deviation it would have over pure noise."""
+
+    mean: float
+    deviation: float
+
+
+def energies_left(
+    coalitions: np.ndarray, left: np.ndarray, fitted: int = 0
+) -> tuple[Estimate, Estimate]:
+    """How much variance single players and pairs, and how much triples explain of what is left.
+
+    With d = z_a . z_b, z = 1 - 2 x, of two independent uniform coalitions a and b the products
+    r_a r_b d, r_a r_b (d^2 - n) / 2 and r_a r_b (d^3 - (3 n - 2) d) / 6 have the energies
+    sum F(S)^2 over |S| = 1, 2 and 3 as their means. Over pure noise of variance v the average of
+    the products of m coalitions for C(n, k) sets deviates by v sqrt(2 C(n, k)) / m.
+
+    Args:
+        coalitions: Bool (m, n), m >= 2.
+        left: What is left of their values, float64 (m,).
+        fitted: Number of terms fitted before; the chance share v / m of each went with it.
+
+    Returns:
+        For singles and pairs together, and for triples; both infinitely uncertain where the
+        products would take too long.
+
+    Example:
+        >>> x = np.random.default_rng(0).random((4000, 9)) < 0.5
+        >>> few, many = energies_left(x, 0.5 * (x[:, 1] ^ x[:, 2]))  # F = 1/4
+        >>> round(few.mean, 2), round(few.deviation, 3), round(abs(many.mean), 2)
+        (0.06, 0.0, 0.0)
+    """
+    m, n = coalitions.shape
+    if m * n**2 > PRODUCTS:
+        return Estimate(0.0, np.inf), Estimate(0.0, np.inf)
+    r, z = left - left.mean(), 1 - 2 * coalitions.astype(np.float32)
+    total = (r**2).sum()
+    singles = ((r @ z) ** 2).sum() - n * total
+    moments = (z.T * r.astype(np.float32)) @ z
+    pairs = ((moments**2).sum() - n**2 * total) / 2 + n * total / 2
+    few = _estimate(singles + pairs, total, m, n + n * (n - 1) / 2, fitted)
+    some = np.arange(0, m, -(-m // ROWS))
+    d = z[some] @ z[some].T
+    np.fill_diagonal(d, 0)
+    triples = r[some] @ ((d**3 - (3 * n - 2) * d) / 6) @ r[some]
+    total = (r[some] ** 2).sum()
+    return few, _estimate(triples, total, len(some), n * (n - 1) * (n - 2) / 6, fitted)
+
+
+def _estimate(products: float, total: float, m: int, sets: float, fitted: int) -> Estimate:
+    return Estimate(
+        float(products / (m * (m - 1)) + fitted * total / m**2),
+        float(np.sqrt(2 * sets) * total / m**2),
+    )

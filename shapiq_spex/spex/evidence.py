@@ -4,7 +4,9 @@ A bin without the set k is noise of variance E = mean_p U_p^2; with k it is nois
 E - 2 rho r + rho^2 around rho (-1)^<d_p, k>, where r = mean_p U_p (-1)^<d_p, k>. Over its bins c,
 one in each group, the log likelihood ratio of k with the amplitude rho is
 
-    gain(k) = (p + 1) / 2  sum_c  ln E_c / (E_c - 2 rho r_c + rho^2).
+    gain(k) = 1/2  sum_c  (p + 1 - s_c)  ln E_c / (E_c - 2 rho r_c + rho^2),
+
+where s_c sets have been taken out of bin c before and have taken as many degrees of freedom along.
 
 A set is believed where its gain exceeds its price, which names it among all sets that might be
 there: ln C(n, |k|) + ln(t + 1) - ln FALSE - ln(1 + number of sets found). Noise alone passes one of
@@ -39,11 +41,14 @@ class Evidence(NamedTuple):
     amplitude: np.ndarray
 
 
-def weigh(measured: np.ndarray, places: Places, rounding: float) -> Evidence:
+def weigh(
+    measured: np.ndarray, taken: np.ndarray, places: Places, rounding: float
+) -> Evidence:
     """The evidence for sets at their places.
 
     Args:
         measured: The measurements U, float64 (bins, p + 1).
+        taken: How many sets were taken out of each bin, int (bins,).
         places: Where the sets fall.
         rounding: Variance that every bin has at least, positive.
     """
@@ -55,7 +60,8 @@ def weigh(measured: np.ndarray, places: Places, rounding: float) -> Evidence:
         weight = 1 / _left(energy, own, amplitude, rounding)
         amplitude = (weight * own).sum(axis=1) / weight.sum(axis=1)
     ratio = energy / _left(energy, own, amplitude, rounding)
-    gains = 0.5 * seen.shape[2] * np.log(ratio).sum(axis=1)
+    freedom = np.maximum(seen.shape[2] - taken[places.bin], 0)
+    gains = 0.5 * (freedom * np.log(ratio)).sum(axis=1)
     best, each = gains.argmax(axis=0), np.arange(gains.shape[1])
     return Evidence(gains[best, each], amplitude[best, each])
 

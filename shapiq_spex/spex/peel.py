@@ -73,6 +73,7 @@ class _State:
         self.rounding = rounding
         self.locate = Locator(plan)
         self._first_prices = prices(plan.n, plan.code.t)
+        self.taken = np.zeros(len(measured), dtype=np.int64)  # sets out of each bin
         self.found: dict[tuple[int, ...], float] = {}
         self.remembered = np.zeros((0, plan.code.t), dtype=np.int64)
         self.fresh = np.ones((3, len(measured)), dtype=bool)  # changed since each way of asking
@@ -130,7 +131,7 @@ class _State:
         if len(sets) == 0:
             return False
         places = self.locate(sets)
-        gain, amplitude = weigh(self.measured, places, self.rounding)
+        gain, amplitude = weigh(self.measured, self.taken, places, self.rounding)
         profit = gain - self.prices[(sets >= 0).sum(axis=1)]
         most = np.zeros(len(self.measured))
         for row in places.bin:  # numpy's ufunc.at misreads operands it has to broadcast
@@ -139,6 +140,7 @@ class _State:
         bin_, out = places.bin[:, wins], amplitude[wins, None] * places.sign[wins]
         for row in bin_:
             np.subtract.at(self.measured, row, out)
+            np.add.at(self.taken, row, 1)
         self.fresh[:, bin_] = True
         for row, value in zip(sets[wins].tolist(), amplitude[wins].tolist(), strict=True):
             players = tuple(sorted(p for p in row if p >= 0))

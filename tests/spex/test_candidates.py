@@ -97,9 +97,18 @@ def test_the_screen_keeps_what_is_worth_its_price(plan):
     sets = np.concatenate(list(listed(plan.n, 3, np.zeros((0, 3), dtype=int))))
     sets = np.pad(sets, ((0, 0), (0, 1)), constant_values=-1)
     assert len(sets) == sum(comb(30, d) for d in range(4))
-    gain = weigh(measured, locate(sets), 1e-20).gain
+    none = np.zeros(len(measured), dtype=int)
+    gain = weigh(measured, none, locate(sets), 1e-20).gain
     good = sets[gain > worth[(sets >= 0).sum(axis=1)]]
     kept = promising(sets, measured, locate, worth)
     assert set(as_tuples(good)) >= set(truth)
     assert set(as_tuples(good)) <= set(as_tuples(kept))
     assert len(kept) < len(sets) / 10
+
+
+def test_no_pair_where_no_two_bins_agree(plan):
+    measured = np.ones((2, plan.code.p + 1)) * np.array([[1.0], [-1.0]])
+    sums, pairs = paired(measured, np.array([0, 1]), np.ones(2, dtype=bool))
+    assert (sums.shape, pairs.shape) == ((0, plan.code.p + 1), (0, 2))
+    sums, pairs = paired(measured[:1], np.zeros(1, dtype=int), np.ones(1, dtype=bool))
+    assert len(pairs) == 0

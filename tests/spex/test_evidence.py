@@ -10,10 +10,10 @@ from shapiq_spex.spex.evidence import FALSE, prices, weigh
 from shapiq_spex.spex.measure import Places
 
 
-def one_set(seen, sign, rounding=1e-20):
+def one_set(seen, sign, rounding=1e-20, taken=0):
     """Evidence for one set that falls into the rows of ``seen``."""
     places = Places(np.arange(len(seen))[:, None], sign[None])
-    found = weigh(seen, places, rounding)
+    found = weigh(seen, np.full(len(seen), taken), places, rounding)
     return found.gain[0], found.amplitude[0]
 
 
@@ -48,6 +48,15 @@ def test_a_bin_that_contradicts_counts_against_a_set():
     absent, _ = one_set(np.stack([here, 0.1 * rng.normal(size=30)]), sign)
     assert agreed > unclear > 0
     assert absent < 0.6 * unclear
+
+
+def test_what_was_taken_out_of_a_bin_has_taken_freedom_along():
+    rng = np.random.default_rng(3)
+    sign = rng.choice([-1.0, 1.0], 30)
+    seen = 0.5 * sign + rng.normal(size=(1, 30))
+    gain, _ = one_set(seen, sign)
+    for taken, freedom in ((10, 20), (29, 1), (40, 0)):
+        assert one_set(seen, sign, taken=taken)[0] == pytest.approx(gain * freedom / 30)
 
 
 def test_an_exact_bin_decides_the_amplitude_exactly():
