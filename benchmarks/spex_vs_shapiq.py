@@ -28,8 +28,9 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from games import Review, Sparse, tables
 from harness import ONE_THREAD, RESULTS, Log, Worker, serve, table
+
+from games import Review, Sparse, tables
 
 PUBLISHED = {20: 16128, 64: 27648, 256: 35328, 1000: 43008, 10000: 54528}  # t = 5, b = 8
 METHODS = ("shapiq", "decode", "spex")
@@ -133,7 +134,8 @@ def ridge(game, budget, seed):
 
 
 # ---------------------------------------------------------------------- what is run
-def run_cell(log, workers, name, game, job, methods):
+def run_cell(log, workers, named, job, methods):
+    name, game = named
     for method in methods:
         cell = {"game": name, "method": method, **job}
 
@@ -162,7 +164,7 @@ def accuracy(log, workers, args):
     for (name, make, budgets), seed in product(games, range(5)):
         for budget in budgets:
             job = {"section": "accuracy", "budget": budget, "seed": seed}
-            run_cell(log, workers, name, make(seed), job, ("ridge", *METHODS))
+            run_cell(log, workers, (name, make(seed)), job, ("ridge", *METHODS))
 
 
 def noise(log, workers):
@@ -171,7 +173,7 @@ def noise(log, workers):
             job = {"section": "noise", "budget": budget, "seed": seed, "decibels": decibels}
             game = Sparse(n, count, 5, seed, decibels)
             methods = ("shapiq", "decode") if budget == budgets[0] else ("decode",)
-            run_cell(log, workers, f"sparse, n={n}, {count} terms", game, job, methods)
+            run_cell(log, workers, (f"sparse, n={n}, {count} terms", game), job, methods)
 
 
 def cost(log, workers):
@@ -181,7 +183,7 @@ def cost(log, workers):
             job = {"section": "cost", "budget": budget, "seed": seed, "fresh": True}
             job["decibels"] = decibels
             game = Sparse(n, count, 5, seed, decibels)
-            run_cell(log, workers, f"sparse, n={n}, {count} terms", game, job, METHODS)
+            run_cell(log, workers, (f"sparse, n={n}, {count} terms", game), job, METHODS)
 
 
 def large(log, workers):
@@ -190,7 +192,7 @@ def large(log, workers):
         job = {"section": "large", "budget": PUBLISHED[10000], "seed": seed, "fresh": True}
         game = Sparse(10000, 500, 5, seed)
         methods = METHODS if seed == 0 else ("decode", "spex")
-        run_cell(log, workers, "sparse, n=10000, 500 terms", game, job, methods)
+        run_cell(log, workers, ("sparse, n=10000, 500 terms", game), job, methods)
 
 
 # ---------------------------------------------------------------------- what is reported
@@ -307,8 +309,8 @@ def report_cost(log):
     return [
         "## Seconds and peak memory, medians of 3 seeds",
         "",
-        "In brackets how many times faster than shapiq, and the share of its memory. The second run "
-        "is in the same process, so compilation and tables that are kept do not count.",
+        "In brackets how many times faster than shapiq, and the share of its memory. The second "
+        "run is in the same process, so compilation and tables that are kept do not count.",
         "",
         *table([*head, "MB above import"], out),
     ]
@@ -321,9 +323,10 @@ def report_large(log):
         done = [r for r in group if "refused" not in r]
         figures = ["-"] * 3
         if done:
+            seconds = [r["seconds"] for r in done]
             figures = [
                 f"{sum(r['exact'] for r in done)} of {len(done)}",
-                f"{np.median([r['seconds'] for r in done]):.1f}, {max(r['seconds'] for r in done):.1f}",
+                f"{np.median(seconds):.1f}, {max(seconds):.1f}",
                 f"{max(r['megabytes'] for r in done):.0f}",
             ]
         out.append([method, *figures, "; ".join(dict.fromkeys(refused))])

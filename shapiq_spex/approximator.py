@@ -10,8 +10,8 @@ import numpy as np
 from shapiq.approximator.base import Approximator
 
 from shapiq_spex.result import Recovery
+from shapiq_spex.spectral.coalitions import PackedCoalitions
 from shapiq_spex.spectral.indices import INDICES
-from shapiq_spex.spectral.packed import PackedCoalitions
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import MAX_TABLE_PLAYERS, all_coalitions
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shapiq_spex.spectral.coalitions import checked_coalitions
 from shapiq_spex.spectral.refit import ridge_refit
-from shapiq_spex.spectral.series import FourierSeries, checked_coalitions
+from shapiq_spex.spectral.series import FourierSeries
 
 from .ensembles import Ensemble, fit_ensemble
 from .proxies import Surrogate

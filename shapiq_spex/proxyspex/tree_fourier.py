@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shapiq_spex.spectral.series import FourierSeries, sum_rows
+from shapiq_spex.spectral.coalitions import sum_rows
+from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import walsh_hadamard
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from .series import FourierSeries, sum_rows
+from .coalitions import sum_rows
+from .series import FourierSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 
-from .series import FourierSeries, checked_coalitions
+from .coalitions import checked_coalitions
+from .series import FourierSeries
 
 ALPHAS = np.logspace(-6, 6, 25)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .packed import PackedCoalitions
+from .coalitions import PackedCoalitions, checked_coalitions
 from .walsh import all_coalitions, table_index, walsh_hadamard
 
 if TYPE_CHECKING:
@@ -298,43 +298,6 @@ class FourierSeries:
     def __sub__(self, other: FourierSeries) -> FourierSeries:
         """The series of f - g."""
         return self + -other
-
-
-def checked_coalitions(coalitions: np.ndarray, n: int) -> np.ndarray:
-    """The coalitions as a bool matrix (m, n); 0/1 numbers pass, anything else is refused.
-
-    Raises:
-        ValueError: If the shape is not (m, n) or an entry is not 0 or 1.
-
-    Example:
-        >>> checked_coalitions(np.array([[0, 1]]), 2)
-        array([[False,  True]])
-    """
-    coalitions = np.asarray(coalitions)
-    if coalitions.ndim != 2 or coalitions.shape[1] != n:
-        msg = f"coalitions need the shape (m, {n}), got {coalitions.shape}."
-        raise ValueError(msg)
-    if coalitions.dtype == bool:
-        return coalitions
-    present = coalitions == 1
-    if not (present | (coalitions == 0)).all():
-        msg = "coalitions need entries 0 or 1 (False or True), got something else."
-        raise ValueError(msg)
-    return present
-
-
-def sum_rows(rows: np.ndarray, values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unique int rows (k, d) in range(n), sorted, and the sums of their values."""
-    d = rows.shape[1]
-    if d == 0:
-        return rows[:1], values.sum(keepdims=True)[: len(rows)]
-    if n**d < 2**62:
-        place = np.int64(n) ** np.arange(d - 1, -1, -1)
-        keys, inverse = np.unique(rows @ place, return_inverse=True)
-        unique = keys[:, None] // place % n
-    else:
-        unique, inverse = np.unique(rows, axis=0, return_inverse=True)
-    return unique, np.bincount(inverse.ravel(), weights=values, minlength=len(unique))
 
 
 def _checked_terms(support: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

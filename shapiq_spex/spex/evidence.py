@@ -41,9 +41,7 @@ class Evidence(NamedTuple):
     amplitude: np.ndarray
 
 
-def weigh(
-    measured: np.ndarray, taken: np.ndarray, places: Places, rounding: float
-) -> Evidence:
+def weigh(measured: np.ndarray, taken: np.ndarray, places: Places, rounding: float) -> Evidence:
     """The evidence for sets at their places.
 
     Args:

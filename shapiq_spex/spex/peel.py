@@ -13,7 +13,6 @@ from .evidence import CLEAN, prices, weigh
 from .measure import Locator, bins
 
 if TYPE_CHECKING:
-
     from .plan import SamplingPlan
 
 ROUNDS = 1000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shapiq_spex.coding.bch import BCH
-from shapiq_spex.spectral.packed import PackedCoalitions
+from shapiq_spex.spectral.coalitions import PackedCoalitions
 from shapiq_spex.spectral.walsh import all_coalitions
 
 GROUPS = 3  # subsampling matrices of the published design; more where the budget allows

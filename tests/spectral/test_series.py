@@ -9,7 +9,8 @@ import pytest
 
 import naive
 from shapiq_spex.spectral import series as module
-from shapiq_spex.spectral.series import FourierSeries, checked_coalitions, sum_rows
+from shapiq_spex.spectral.coalitions import checked_coalitions, sum_rows
+from shapiq_spex.spectral.series import FourierSeries
 
 TERMS = {(): 2.0, (1,): -1.5, (0, 2): 0.5, (1, 2, 3): 0.25}
 
