@@ -36,7 +36,7 @@ PUBLISHED = {20: 16128, 64: 27648, 256: 35328, 1000: 43008, 10000: 54528}  # t =
 METHODS = ("shapiq", "decode", "spex")
 DECIBELS = (20, 10, 5, 0)
 NOISY = [  # n, coefficients, the masks of shapiq's designs b = 4 ... 8, judged at the first
-    (100, 40, (1968, 3936, 7872, 15744, 31488)),
+    (100, 60, (1968, 3936, 7872, 15744, 31488)),
     (1000, 150, (10752, 21504, 43008)),
 ]
 

@@ -24,7 +24,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .measure import Places
 
-FALSE = 0.05
+FALSE = 0.01
 REFINEMENTS = 6  # steps of the fixed point for the amplitude, from each bin's own
 CLEAN = 1e-20  # share of the energy of all bins that counts as rounding
 
@@ -77,7 +77,7 @@ def prices(n: int, t: int) -> np.ndarray:
 
     Example:
         >>> prices(100, 2).round(1).tolist()
-        [4.1, 8.7, 12.6]
+        [5.7, 10.3, 14.2]
     """
     sizes = [_log_choose(n, size) if size <= n else np.inf for size in range(t + 1)]
     return np.array(sizes) + log(t + 1) - log(FALSE)
