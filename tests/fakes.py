@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from shapiq_spex.games.players import Encoding
+from shapiq_spex.games import Encoding
 
 START, STOP, MASK, EMPTY = 1, 2, 3, 4
 

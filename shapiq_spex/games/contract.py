@@ -12,7 +12,12 @@ A game is a ``shapiq.Game`` that gives every subset of its players (a coalition)
    caller can hand such a game the whole matrix at once.
 4. No value is NaN or infinite: the game raises instead, and says for how many coalitions.
 5. Player names are distinct, so coalitions can be given to shapiq by name.
-6. The game shows its own progress; shapiq's ``verbose`` would evaluate one row at a time.
+6. A game may keep more of a coalition than its value. ``outputs(coalitions)`` then returns float64
+   of shape (m, k), ``aggregate(outputs)`` the values (m,) read from it, and ``value_function`` is
+   the one after the other. ``identity``, a dictionary fit for JSON, holds all that decides the
+   outputs, and nothing that only decides how they are read. ``n_tokens(coalitions)`` tells what a
+   language model would have to read, before anything is run.
+7. The game shows its own progress; shapiq's ``verbose`` would evaluate one row at a time.
 """
 
 from __future__ import annotations

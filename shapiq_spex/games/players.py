@@ -1,161 +1,208 @@
-"""From a text to named players, each with its place in the text and its tokens."""
+"""From a prompt to named players, each with its places in the text and its tokens."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from shapiq_spex.games.spans import cut, find_once, owners_of_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from shapiq_spex.games.prompts import Prompt
+    from shapiq_spex.games.spans import Encoding, Span
 
-__all__ = ["Encoding", "Player", "PlayerKind", "TokenIds", "make_players"]
+__all__ = ["Player", "PlayerKind", "Players", "make_players"]
 
-PlayerKind = Literal["tokens", "words", "sentences"]
-Span = tuple[int, int]
-TokenIds: TypeAlias = "Sequence[int] | NDArray[np.int32]"
-
-_SENTENCE_END = re.compile(
-    r"\s*\n\s*"  # a line break
-    r"|(?<=[.!?…])\s+"  # white space after a closing mark
-    r"""|(?<=[.!?…]["'”’»)\]])\s+"""  # ... which may itself stand inside a quotation or brackets
-    r"|(?<=[。！？])(?![。！？」』”])\s*"  # these need no white space after them
+PlayerKind = Literal["tokens", "words", "sentences", "paragraphs", "parts"]
+Piece: TypeAlias = "str | Span | Player"
+Players: TypeAlias = (
+    "PlayerKind | re.Pattern[str] | Sequence[Piece | Sequence[Piece]] "
+    "| Mapping[str, Piece | Sequence[Piece]]"
 )
 
-
-@dataclass(frozen=True)
-class Encoding:
-    """A text as a model reads it.
-
-    Attributes:
-        ids: The token ids, special tokens included.
-        offsets: For every token, the characters ``text[start:end]`` it was made from.
-        special: For every token, whether it was added by the tokenizer ([CLS], <s>, ...).
-    """
-
-    ids: tuple[int, ...]
-    offsets: tuple[Span, ...]
-    special: tuple[bool, ...]
+_LONGEST_NAME = 60  # characters; of a longer piece the name shows the beginning
 
 
 @dataclass(frozen=True)
 class Player:
-    """A piece of the text that is present or absent as a whole.
+    """A piece of the text, or several, present or absent as a whole.
 
     Attributes:
-        name: The piece itself; a repeated one is numbered ("the", "the (2)"), and white space is
-            quoted.
-        start: The first character of the piece in the text.
-        end: One past its last character.
+        name: The piece itself, the beginning of a long one; a repeated one is numbered ("the",
+            "the (2)"), and white space is quoted.
+        spans: The characters ``text[start:end]`` of every piece.
         tokens: The positions of its tokens in the sequence, special tokens counted.
     """
 
     name: str
-    start: int
-    end: int
+    spans: tuple[Span, ...]
     tokens: tuple[int, ...]
 
+    @property
+    def start(self) -> int:
+        """The first character of the first piece."""
+        return self.spans[0][0]
 
-def make_players(text: str, kind: PlayerKind, encoding: Encoding) -> tuple[Player, ...]:
-    r"""Cut a text into players and give every token of the text to exactly one of them.
+    @property
+    def end(self) -> int:
+        """One past the last character of the last piece."""
+        return self.spans[-1][1]
 
-    A token belongs to the player that holds the first character of the token that is not white
-    space, since many tokenizers put the space before a word into its token. A token of white space
-    alone belongs to the player after it (the last one at the end of the text), except that among
-    "tokens" it is a player itself. Special tokens belong to nobody. A piece of the text for which
-    the tokenizer has no token is left out.
+
+def make_players(prompt: Prompt, players: Players, encoding: Encoding) -> tuple[Player, ...]:
+    r"""Cut what may go of a prompt into players and give them their tokens.
+
+    Which token belongs to whom is said in `shapiq_spex.games.spans.owners_of_tokens`. Tokens of no
+    player, special tokens among them, always stay. Tokens made from the same character, as
+    byte-level tokenizers make them from an emoji, are one player.
 
     Args:
-        text: The text.
-        kind: "tokens"; "words", separated by white space; or "sentences", which end at a line
-            break and at . ! ? … followed by white space (so does "Dr. "). Tokens made from the
-            same character, as byte-level tokenizers make them from an emoji, are one player.
+        prompt: The text, and the parts of it that may go.
+        players: "tokens"; "words", separated by white space; "sentences", which end at a line
+            break and at . ! ? … followed by white space (so does "Dr. "); "paragraphs", between
+            blank lines; "parts", the documents or messages a prompt is made of, each as a whole; a
+            compiled pattern, whose matches are the players; a list of pieces, each given by its
+            characters (start, end), by its text if that occurs once, by a player of another game
+            on this text, or by a list of these, which go together; or such pieces by name.
         encoding: The tokens of this text.
 
     Returns:
-        The players in the order of the text.
+        The players, in the order of the text or of the list. A word, sentence or match for which
+        the tokenizer has no token is left out.
 
     Raises:
-        ValueError: If the kind is unknown.
+        TypeError: If the players are described in no such way.
+        ValueError: If the kind is unknown, or if a piece cannot be found, overlaps another, lies
+            outside the parts that may go, or has no token.
 
     Examples:
+        >>> from shapiq_spex.games import Encoding, Prompt
         >>> encoding = Encoding((7, 8, 8), ((0, 3), (3, 6), (6, 9)), (False, False, False))
-        >>> players = make_players("no, no no", "words", encoding)
-        >>> [(player.name, player.tokens) for player in players]
+        >>> found = make_players(Prompt("no, no no"), "words", encoding)
+        >>> [(player.name, player.tokens) for player in found]
         [('no,', (0,)), ('no', (1,)), ('no (2)', (2,))]
+        >>> found = make_players(Prompt("no, no no"), [["no,", (7, 9)], (4, 6)], encoding)
+        >>> [(player.name, player.tokens) for player in found]
+        [('no, + no', (0, 2)), ('no', (1,))]
     """
-    if kind not in _SPANS:
-        msg = f"Players of a text can be {', '.join(get_args(PlayerKind))}, but {kind!r} was given."
-        raise ValueError(msg)
-    spans = list(_SPANS[kind](text, encoding))
-    owned = _tokens_of(text, spans, encoding)
-    kept = [(span, tokens) for span, tokens in zip(spans, owned, strict=True) if tokens]
-    names = _distinct(_readable(text[start:end]) for (start, end), _ in kept)
+    if isinstance(players, (str, re.Pattern)):
+        names, groups = _by_rule(prompt, players, encoding)
+    else:
+        names, groups = _given(prompt, players)
+    owned = _tokens_of(prompt.text, groups, encoding)
+    if players == "parts" or not isinstance(players, (str, re.Pattern)):
+        _refuse_without_tokens(names, owned)
+    kept = [i for i, tokens in enumerate(owned) if tokens]
+    distinct = _distinct(_readable(names[i]) for i in kept)
     return tuple(
-        Player(name, start, end, tuple(tokens))
-        for name, ((start, end), tokens) in zip(names, kept, strict=True)
+        Player(name, tuple(groups[i]), owned[i]) for name, i in zip(distinct, kept, strict=True)
     )
 
 
-def _words(text: str, _: Encoding) -> Iterator[Span]:
-    return (match.span() for match in re.finditer(r"\S+", text))
+def _by_rule(
+    prompt: Prompt, rule: str | re.Pattern[str], encoding: Encoding
+) -> tuple[list[str], list[list[Span]]]:
+    if isinstance(rule, str) and rule not in get_args(PlayerKind):
+        msg = f"Players can be {', '.join(get_args(PlayerKind))}, but {rule!r} was given."
+        raise ValueError(msg)
+    if rule == "parts":
+        return [part.name for part in prompt.parts], [[part.span] for part in prompt.parts]
+    spans = []
+    for part in prompt.parts:
+        if isinstance(rule, str):
+            spans += cut(prompt.text, part.span, rule, encoding)
+        else:
+            spans += [m.span() for m in rule.finditer(prompt.text, *part.span) if m.group()]
+    return [prompt.text[slice(*span)] for span in spans], [[span] for span in spans]
 
 
-def _sentences(text: str, _: Encoding) -> list[Span]:
-    cuts = [0, len(text)]
-    for separator in _SENTENCE_END.finditer(text):
-        cuts[-1:-1] = separator.span()
-    pieces = zip(cuts[::2], cuts[1::2], strict=True)
-    return [_strip(text, *piece) for piece in pieces if text[slice(*piece)].strip()]
+def _given(prompt: Prompt, players: Any) -> tuple[list[str], list[list[Span]]]:
+    if isinstance(players, Mapping):
+        groups = [_group(prompt, each) for each in players.values()]
+        names = [str(name) for name in players]
+    elif isinstance(players, Sequence):
+        groups = [_group(prompt, each) for each in players]
+        texts = ([prompt.text[slice(*span)] for span in group] for group in groups)
+        names = [" + ".join(dict.fromkeys(each)) for each in texts]
+    else:
+        msg = (
+            f"Players must be a kind ({', '.join(get_args(PlayerKind))}), a compiled pattern, a "
+            f"list of pieces or pieces by name, but a {type(players).__name__} was given."
+        )
+        raise TypeError(msg)
+    _refuse_overlap(prompt.text, sorted(span for group in groups for span in group))
+    return names, groups
 
 
-def _token_spans(text: str, encoding: Encoding) -> list[Span]:
-    """The characters of every token, without outer white space; overlapping ones are joined."""
-    spans: list[Span] = []
-    for start, end in _text_offsets(encoding):
-        first, last = _strip(text, start, end)
-        if spans and first < spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], last))
-        elif first < last:
-            spans.append((first, last))
+def _group(prompt: Prompt, group: Any) -> list[Span]:
+    single = isinstance(group, (str, Player)) or _is_span(group)
+    pieces = [group] if single else list(group)
+    return sorted(span for piece in pieces for span in _spans_of(prompt, piece))
+
+
+def _spans_of(prompt: Prompt, piece: Any) -> tuple[Span, ...]:
+    if isinstance(piece, Player):
+        spans = piece.spans
+    elif isinstance(piece, str):
+        spans = (find_once(prompt.text, piece),)
+    elif _is_span(piece):
+        spans = ((int(piece[0]), int(piece[1])),)
+    else:
+        msg = f"A player is given by its text, by (start, end) or by a player, not by {piece!r}."
+        raise TypeError(msg)
+    for start, end in spans:
+        if not any(part.start <= start < end <= part.end for part in prompt.parts):
+            msg = (
+                f"The piece {prompt.text[max(start, 0) : end]!r} at {(start, end)} lies, in whole "
+                f"or in part, outside what may go of the prompt."
+            )
+            raise ValueError(msg)
     return spans
 
 
-_SPANS = {"tokens": _token_spans, "words": _words, "sentences": _sentences}
+def _is_span(piece: Any) -> bool:
+    numbers = isinstance(piece, (tuple, list)) and len(piece) == 2
+    return numbers and all(hasattr(number, "__index__") for number in piece)
 
 
-def _text_offsets(encoding: Encoding) -> Iterator[Span]:
-    return (
-        offset
-        for offset, special in zip(encoding.offsets, encoding.special, strict=True)
-        if not special
-    )
+def _refuse_overlap(text: str, spans: list[Span]) -> None:
+    for left, right in pairwise(spans):
+        if left[1] > right[0]:
+            msg = (
+                f"Players must not overlap, but {text[slice(*left)]!r} at {left} and "
+                f"{text[slice(*right)]!r} at {right} do."
+            )
+            raise ValueError(msg)
 
 
-def _strip(text: str, start: int, end: int) -> Span:
-    """The span without outer white space; as it is when there is nothing else."""
-    piece = text[start:end]
-    if not piece.strip():
-        return start, end
-    return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
+def _refuse_without_tokens(names: list[str], owned: list[tuple[int, ...]]) -> None:
+    for name, tokens in zip(names, owned, strict=True):
+        if not tokens:
+            msg = (
+                f"No token of the text begins in the piece {name!r}, so it cannot go; widen it to "
+                f"whole words."
+            )
+            raise ValueError(msg)
 
 
-def _tokens_of(text: str, spans: list[Span], encoding: Encoding) -> list[list[int]]:
-    owned: list[list[int]] = [[] for _ in spans]
-    ends = [end for _, end in spans]
-    for position, (start, end) in enumerate(encoding.offsets):
-        if not encoding.special[position] and spans:
-            first = _strip(text, start, end)[0]
-            owned[min(bisect_right(ends, first), len(spans) - 1)].append(position)
-    return owned
+def _tokens_of(text: str, groups: list[list[Span]], encoding: Encoding) -> list[tuple[int, ...]]:
+    pieces = sorted((span, number) for number, group in enumerate(groups) for span in group)
+    owned: list[list[int]] = [[] for _ in groups]
+    owners = owners_of_tokens(text, [span for span, _ in pieces], encoding)
+    for position, piece in enumerate(owners):
+        if piece >= 0:
+            owned[pieces[piece][1]].append(position)
+    return [tuple(tokens) for tokens in owned]
 
 
 def _readable(surface: str) -> str:
-    return surface if surface.strip() else repr(surface)
+    shown = surface if surface.strip() else repr(surface)
+    return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -1,27 +1,33 @@
-"""Games whose players are the words, tokens or sentences of a text."""
+"""Games whose players are the words, sentences, documents, ... of a text."""
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from shapiq import Game
-from tqdm.auto import tqdm
 
+from shapiq_spex.games.causal import CausalScorer
 from shapiq_spex.games.contract import check_coalitions
+from shapiq_spex.games.encoders import ClassScorer, SimilarityScorer
+from shapiq_spex.games.memory import Memory, not_finite
 from shapiq_spex.games.players import make_players
-from shapiq_spex.games.removal import make_removal, token_owners
-from shapiq_spex.games.scorers import ClassScorer, SimilarityScorer, check_length
+from shapiq_spex.games.prompts import Prompt
+from shapiq_spex.games.removal import Source, make_removal
+from shapiq_spex.games.scorers import check_length
+from shapiq_spex.games.seq2seq import Seq2SeqScorer
+from shapiq_spex.games.substitution import Substitution
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.players import Encoding, Player, PlayerKind
-    from shapiq_spex.games.removal import RemovalKind
-    from shapiq_spex.games.scorers import Output, Pooling, Scorer
+    from shapiq_spex.games.answers import Value
+    from shapiq_spex.games.players import Player, Players
+    from shapiq_spex.games.removal import Removal, RemovalKind
+    from shapiq_spex.games.scorers import Scorer
+    from shapiq_spex.games.spans import Encoding
 
 __all__ = ["TextGame"]
 
@@ -29,27 +35,31 @@ __all__ = ["TextGame"]
 class TextGame(Game):
     """What a model says about a text when some of its pieces are gone.
 
-    The value of a coalition is the scorer's value of the tokens of the whole text, with those of
-    absent players masked or deleted; special tokens always stay. Values are not centred. Token
-    sequences that are equal are run once in the life of the game (on one thread), also when a run
-    broke off in between: what was finished is kept. See `shapiq_spex.games.contract` for what else
-    is promised.
+    The value of a coalition is read from the scorer's outputs for the tokens of the whole text,
+    with those of absent players removed; all other tokens always stay. Values are not centred.
+    Token sequences that are equal are run once in the life of the game (on one thread), also when a
+    run broke off in between: what was finished is kept. The outputs are kept, too, so other
+    readings of them cost nothing (`read_as`). See `shapiq_spex.games.contract` for what else is
+    promised.
 
     Args:
-        text: The text.
+        text: The text, or a `Prompt` that says which parts of it may go.
         scorer: The model; see `shapiq_spex.games.scorers.Scorer`.
-        players: What is present or absent as a whole: "words", "tokens" or "sentences"; see
-            `shapiq_spex.games.players.make_players`.
-        removal: "mask" puts the mask token in the place of every absent token, "delete" leaves it
-            out.
+        players: What is present or absent as a whole: "tokens", "words", "sentences",
+            "paragraphs", "parts", a pattern or pieces of the text; see
+            `shapiq_spex.games.players.make_players`. By default the parts of a prompt made of
+            documents or messages, else words.
+        removal: How absent players go: "mask" (the mask token for each of their tokens),
+            "delete", "neutral" (a neutral text for each), "filler" (as many tokens of a filler),
+            "attention" (there, but not to be seen), or an object of
+            `shapiq_spex.games.removal`, such as ``Neutral("someone")``.
         progress: Whether to show a bar while sequences are run.
 
     Attributes:
-        text: The text.
-        players: The players, in the order of the text.
+        prompt: The text and what may go of it.
+        players: The players, in order.
         scorer: The model.
         progress: Whether a bar is shown.
-        n_evaluated: How many sequences the model has really run.
         keeps_values: True: nothing is gained by asking in small portions, or by a cache in front.
 
     Raises:
@@ -82,51 +92,56 @@ class TextGame(Game):
 
     def __init__(
         self,
-        text: str,
+        text: str | Prompt,
         scorer: Scorer,
         *,
-        players: PlayerKind = "words",
-        removal: RemovalKind = "mask",
+        players: Players | None = None,
+        removal: RemovalKind | Removal = "mask",
         progress: bool = True,
     ) -> None:
         """See the class."""
-        encoding = _encode(text, scorer)
-        self.text = text
+        self.prompt = text if isinstance(text, Prompt) else Prompt(text)
         self.scorer = scorer
+        _check_prompt(self.prompt, scorer)
         self.progress = progress
-        self.players: tuple[Player, ...] = make_players(text, players, encoding)
+        self._how: dict[str, Any] = {"players": players, "removal": removal}
+        if players is None:
+            players = "parts" if self.prompt.whole else "words"
+        encoding = self._encode(self.text)
+        self.players: tuple[Player, ...] = make_players(self.prompt, players, encoding)
         if not self.players:
-            msg = f"TextGame needs a text the model has tokens for, but was given {text!r}."
+            msg = f"TextGame found no player in {self.text!r}: no piece of this kind has tokens."
             raise ValueError(msg)
-        self.n_evaluated = 0
-        self._ids = np.array(encoding.ids, dtype=np.int32)
-        self._owners = token_owners(self.players, len(self._ids))
-        self._removal = make_removal(
-            removal, self._owners, mask_id=scorer.mask_id, empty_id=scorer.empty_id
+        source = Source(self.text, encoding, self.players, scorer, self._encode)
+        self._removal = make_removal(removal)
+        self._substitution = Substitution(
+            np.array(encoding.ids, dtype=np.int32),
+            source.owners,
+            self._removal.replacements(source),
+            scorer.empty_id,
         )
-        self._values: dict[bytes, float] = {}
+        check_length(self._substitution.longest, scorer.max_tokens)
+        self._memory = Memory()
         names = [player.name for player in self.players]
         super().__init__(len(names), normalize=False, player_names=names)
 
     @classmethod
     def from_encoder(
         cls,
-        text: str,
+        text: str | Prompt,
         *,
-        labels: Sequence[str] = ("positive review", "negative review"),
         model: Any = "minilm",
-        tokenizer: Any = None,
-        players: PlayerKind = "words",
-        removal: RemovalKind = "mask",
-        pooling: Pooling = "mean",
-        batch_size: int = 64,
-        device: Any = None,
+        players: Players | None = None,
+        removal: RemovalKind | Removal = "mask",
         progress: bool = True,
+        **scoring: Any,
     ) -> TextGame:
-        """Return the game of a text between two labels, on a sentence encoder.
+        """Return the game of a text between two labels, or for a query, on a sentence encoder.
 
-        The value is 100 (cos(text, labels[0]) - cos(text, labels[1])), in points. The arguments
-        and errors are those of `TextGame` and `shapiq_spex.games.scorers.SimilarityScorer`.
+        The value is 100 (cos(text, labels[0]) - cos(text, labels[1])), in points, or, with a
+        query, 100 cos(text, query). The arguments and errors are those of `TextGame` and
+        `shapiq_spex.games.encoders.SimilarityScorer`: labels or query, tokenizer, pooling,
+        batch_size, device.
 
         Examples:
             >>> import pytest
@@ -135,30 +150,24 @@ class TextGame(Game):
             >>> round(game.grand_coalition_value, 1)
             0.7
         """
-        scorer = SimilarityScorer(
-            model, tokenizer, labels=labels, pooling=pooling, batch_size=batch_size, device=device
-        )
+        scorer = SimilarityScorer(model, **scoring)
         return cls(text, scorer, players=players, removal=removal, progress=progress)
 
     @classmethod
     def from_classifier(
         cls,
-        text: str,
+        text: str | Prompt,
         model: Any,
         *,
-        tokenizer: Any = None,
-        label: int | str | None = None,
-        output: Output = "log_odds",
-        players: PlayerKind = "words",
-        removal: RemovalKind = "mask",
-        batch_size: int = 64,
-        device: Any = None,
+        players: Players | None = None,
+        removal: RemovalKind | Removal = "mask",
         progress: bool = True,
+        **scoring: Any,
     ) -> TextGame:
         """Return the game of a text for one class of a sequence classifier.
 
         The arguments, values and errors are those of `TextGame` and
-        `shapiq_spex.games.scorers.ClassScorer`.
+        `shapiq_spex.games.encoders.ClassScorer`: label, output, tokenizer, batch_size, device.
 
         Examples:
             >>> game = TextGame.from_classifier(
@@ -166,10 +175,71 @@ class TextGame(Game):
             ...     "distilbert-base-uncased-finetuned-sst-2-english",
             ... )  # doctest: +SKIP
         """
-        scorer = ClassScorer(
-            model, tokenizer, label=label, output=output, batch_size=batch_size, device=device
-        )
+        scorer = ClassScorer(model, **scoring)
         return cls(text, scorer, players=players, removal=removal, progress=progress)
+
+    @classmethod
+    def from_causal_lm(
+        cls,
+        prompt: str | Prompt | Sequence[Mapping[str, str]],
+        model: Any,
+        *,
+        answer: str | None = None,
+        against: Sequence[str] = (),
+        value: Value | None = None,
+        players: Players | None = None,
+        removal: RemovalKind | Removal = "delete",
+        progress: bool = True,
+        **scoring: Any,
+    ) -> TextGame:
+        """Return the game of a prompt, or of the messages of a chat, for an answer of a causal LM.
+
+        Without an answer, the model's own to the whole prompt is taken. The value is its
+        log-probability in nats, or another that is asked for. The arguments, values and errors are
+        those of `TextGame` and `shapiq_spex.games.causal.CausalScorer`: span, kl, tokenizer,
+        max_new_tokens, batch_size, device.
+
+        Examples:
+            >>> game = TextGame.from_causal_lm(
+            ...     "Paris is in France. Rome is in Italy. Paris is in", "gpt2", answer=" France"
+            ... )  # doctest: +SKIP
+            >>> probability = game.read_as(value="probability")  # doctest: +SKIP
+        """
+        scorer = CausalScorer(model, prompt, answer, against=against, value=value, **scoring)
+        return cls(scorer.prompt, scorer, players=players, removal=removal, progress=progress)
+
+    @classmethod
+    def from_seq2seq(
+        cls,
+        prompt: str | Prompt | Sequence[Mapping[str, str]],
+        model: Any,
+        *,
+        players: Players | None = None,
+        removal: RemovalKind | Removal = "delete",
+        progress: bool = True,
+        **scoring: Any,
+    ) -> TextGame:
+        """Return the game of a prompt for an answer of an encoder-decoder model.
+
+        The arguments, values and errors are those of `from_causal_lm`.
+
+        Examples:
+            >>> game = TextGame.from_seq2seq(
+            ...     "translate English to German: Good night", "t5-small", answer="Gute Nacht"
+            ... )  # doctest: +SKIP
+        """
+        scorer = Seq2SeqScorer(model, prompt, **scoring)
+        return cls(scorer.prompt, scorer, players=players, removal=removal, progress=progress)
+
+    @property
+    def n_evaluated(self) -> int:
+        """How many sequences the model has really run."""
+        return self._memory.n_run
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self.prompt.text
 
     @property
     def empty_coalition_value(self) -> float:
@@ -180,6 +250,24 @@ class TextGame(Game):
     def grand_coalition_value(self) -> float:
         """The value of the whole text."""
         return float(self(self.grand_coalition[np.newaxis])[0])
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the outputs, fit for JSON: text, players, removal, model and scorer.
+
+        How the outputs are aggregated is no part of it.
+
+        Raises:
+            AttributeError: If the scorer has no ``identity``.
+        """
+        scorer: Any = self.scorer
+        return {
+            "text": self.text,
+            "players": [[player.name, [*map(list, player.spans)]] for player in self.players],
+            "removal": type(self._removal).__name__,
+            "tokens": self._substitution.digest(),
+            **scorer.identity,
+        }
 
     def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the values of coalitions.
@@ -195,55 +283,67 @@ class TextGame(Game):
             ValueError: If their shape or entries are wrong, or if the model gives a value that is
                 not finite.
         """
+        values = self.aggregate(self.outputs(coalitions))
+        if failed := int((~np.isfinite(values)).sum()):
+            raise ValueError(not_finite(failed, len(values)))
+        return values
+
+    def outputs(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return all the scorer keeps of coalitions, from which their values are read.
+
+        Args:
+            coalitions: As in `value_function`.
+
+        Returns:
+            The outputs, float64 of shape (m, k); the errors are those of `value_function`.
+        """
         matrix = check_coalitions(coalitions, self.n_players)
-        sequences = self._removal(self._ids, self._owners, matrix)
-        keys = [_fingerprint(sequence) for sequence in sequences]
-        missing = {
-            key: sequence
-            for key, sequence in zip(keys, sequences, strict=True)
-            if key not in self._values
-        }
-        failed = self._run(missing)
-        if failed:
-            affected = sum(key in failed for key in keys)
-            msg = (
-                f"The model gave no finite number (NaN or infinity) for {affected} of {len(keys)} "
-                f"coalitions; check its weights and its precision. The other values are kept."
-            )
+        sequences = self._substitution(matrix)
+        return self._memory.outputs(sequences, self.scorer, progress=self.progress)
+
+    def aggregate(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the values, shape (m,), of outputs of shape (m, k)."""
+        if not len(outputs):
+            return np.zeros(0)
+        if hasattr(self.scorer, "aggregate"):
+            return np.asarray(self.scorer.aggregate(outputs), dtype=np.float64)
+        if outputs.shape[1] != 1:
+            name = type(self.scorer).__name__
+            msg = f"{name} gives {outputs.shape[1]} outputs a row, but no `aggregate` for them."
             raise ValueError(msg)
-        return np.array([self._values[key] for key in keys], dtype=np.float64)
+        return outputs[:, 0]
 
-    def _run(self, missing: dict[bytes, NDArray[np.int32]]) -> set[bytes]:
-        """Run and keep what is missing; return what has no finite value."""
-        if not missing:
-            return set()
-        keys = list(missing)
-        with tqdm(
-            total=len(keys), desc="Running the model", unit="text", disable=not self.progress
-        ) as bar:
-            for index, values in self.scorer.score(list(missing.values())):
-                self._values.update(
-                    (keys[i], float(value))
-                    for i, value in zip(index, values, strict=True)
-                    if np.isfinite(value)
-                )
-                self.n_evaluated += len(index)
-                bar.update(len(index))
-        return {key for key in keys if key not in self._values}
+    def read_as(self, **settings: Any) -> TextGame:
+        """Return the same game with its outputs read in another way; nothing is run again.
+
+        Args:
+            settings: Those of the scorer that only choose from its outputs: ``value`` and ``span``
+                of a language model, ``label`` and ``output`` of a classifier.
+        """
+        if not hasattr(self.scorer, "read_as"):
+            msg = f"{type(self.scorer).__name__} can be read in one way only."
+            raise TypeError(msg)
+        scorer = self.scorer.read_as(**settings)
+        other = TextGame(self.prompt, scorer, progress=self.progress, **self._how)
+        other._memory = self._memory
+        return other
+
+    def n_tokens(self, coalitions: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many tokens the model would read for each coalition, reuse aside."""
+        lengths = self._substitution.lengths(check_coalitions(coalitions, self.n_players))
+        count = getattr(self.scorer, "n_tokens", None)
+        return lengths if count is None else count(lengths)
+
+    def _encode(self, text: str) -> Encoding:
+        encode: Any = self.scorer.encode
+        return encode(text, add_special_tokens=False) if self.prompt.rendered else encode(text)
 
 
-def _encode(text: Any, scorer: Scorer) -> Encoding:
-    if not isinstance(text, str):
-        msg = f"TextGame needs one text as a string, but was given a {type(text).__name__}."
-        raise TypeError(msg)
-    if not text.strip():
-        msg = f"TextGame needs a text with at least one word, but was given {text!r}."
+def _check_prompt(prompt: Prompt, scorer: Any) -> None:
+    own = getattr(scorer, "prompt", None)
+    if own is not None and (own.text, own.rendered) != (prompt.text, prompt.rendered):
+        msg = (
+            f"The scorer was made for the prompt {own.text[:40]!r}, but the game is about "
+            f"{prompt.text[:40]!r}; make it of scorer.prompt."
+        )
         raise ValueError(msg)
-    encoding = scorer.encode(text)
-    check_length(encoding, scorer.max_tokens)
-    return encoding
-
-
-def _fingerprint(sequence: NDArray[np.int32]) -> bytes:
-    """128 bits, because the sequences themselves would fill the memory."""
-    return blake2b(sequence.tobytes(), digest_size=16).digest()

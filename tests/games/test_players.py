@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapiq_spex.games.players import Encoding, make_players
+from shapiq_spex.games import Encoding, Prompt
+from shapiq_spex.games import make_players as make_players_of
 
-KINDS = ("tokens", "words", "sentences")
+KINDS = ("tokens", "words", "sentences", "paragraphs")
 ODD_TEXTS = (
     "a",
     "  leading and trailing  ",
@@ -24,6 +25,10 @@ ODD_TEXTS = (
     'He said "Go." Then he left… Dr. No stayed.\nEnd',
     " \n ?",
 )
+
+
+def make_players(text, kind, encoding):
+    return make_players_of(Prompt(text), kind, encoding)
 
 
 def characters(text):
@@ -165,5 +170,7 @@ def test_a_token_without_characters_joins_the_next_player():
 
 
 def test_unknown_kind_names_the_known_ones():
-    with pytest.raises(ValueError, match="tokens, words, sentences, but 'letters'"):
+    with pytest.raises(
+        ValueError, match="tokens, words, sentences, paragraphs, parts, but 'letters'"
+    ):
         make_players("a", "letters", characters("a"))

@@ -4,64 +4,161 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from shapiq_spex.games.players import Player
-from shapiq_spex.games.removal import Delete, Mask, make_removal, token_owners
+from fakes import FakeScorer
+from shapiq_spex.games import Delete, Filler, Hide, Mask, Neutral, Prompt, TextGame, make_players
+from shapiq_spex.games.removal import Source, make_removal
+from shapiq_spex.games.substitution import Substitution
 
 IDS = np.array([101, 11, 12, 13, 11, 102], dtype=np.int32)
 OWNERS = np.array([-1, 0, 1, 1, 2, -1])
 ALL = np.array([[bool(i >> j & 1) for j in range(3)] for i in range(8)])
+TEXT = "one two three two"
 
 
-def naive(coalition, replacement):
+def naive(ids, owners, replacements, coalition):
     sequence = []
-    for token, owner in zip(IDS, OWNERS, strict=True):
+    for token, owner, others in zip(ids, owners, replacements, strict=True):
         if owner == -1 or coalition[owner]:
             sequence.append(int(token))
-        elif replacement is not None:
-            sequence.append(replacement)
+        else:
+            sequence += others
     return sequence
 
 
-@pytest.mark.parametrize(("removal", "replacement"), [(Mask(103), 103), (Delete(), None)])
-def test_agrees_with_the_loop_on_every_coalition(removal, replacement):
-    sequences = removal(IDS, OWNERS, ALL)
-    assert [s.tolist() for s in sequences] == [naive(row, replacement) for row in ALL]
+def source(text=TEXT, players="words", scorer=None):
+    scorer = scorer or FakeScorer()
+    encoding = scorer.encode(text)
+    found = make_players(Prompt(text), players, encoding)
+    return Source(text, encoding, found, scorer, scorer.encode)
+
+
+class Hiding(FakeScorer):
+    can_hide = True
+
+
+# ---------------------------------------------------------------------- the table applied
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    data=st.lists(
+        st.tuples(st.integers(-1, 3), st.lists(st.integers(0, 9), max_size=3)), min_size=1
+    ),
+    rows=st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1),
+)
+def test_agrees_with_the_loop(data, rows):
+    owners = np.array([owner for owner, _ in data] + [0, 1, 2, 3])
+    replacements = [others for _, others in data] + [[7]] * 4
+    ids = np.arange(100, 100 + len(owners), dtype=np.int32)
+    remove, rows = Substitution(ids, owners, replacements), np.array(rows)
+    sequences = remove(rows)
+    assert [s.tolist() for s in sequences] == [naive(ids, owners, replacements, x) for x in rows]
+    assert remove.lengths(rows).tolist() == [len(s) for s in sequences]
     assert all(s.dtype == np.int32 for s in sequences)
+    assert max(map(len, sequences)) <= remove.longest
 
 
-def test_the_full_coalition_is_the_text_itself():
-    for removal in (Mask(103), Delete()):
-        np.testing.assert_array_equal(removal(IDS, OWNERS, ALL[-1:])[0], IDS)
+def test_the_longest_sequence_may_be_that_of_no_one():
+    remove = Substitution(IDS, OWNERS, [(5,) * 3] * 6)
+    assert remove.longest == max(map(len, remove(ALL))) == 2 + 4 * 3
 
 
-def test_deleting_everything_leaves_the_empty_token():
-    sequences = Delete(empty_id=5)(IDS[1:3], np.array([0, 1]), np.array([[False, False]]))
-    assert [s.tolist() for s in sequences] == [[5]]
-
-
-def test_owners_are_read_from_the_players():
-    players = [Player("a", 0, 1, (1,)), Player("b", 2, 5, (2, 3)), Player("c", 6, 7, (4,))]
-    np.testing.assert_array_equal(token_owners(players, 6), OWNERS)
-
-
-def test_mask_needs_a_mask_token():
-    with pytest.raises(ValueError, match="needs a mask token.*removal='delete'"):
-        make_removal("mask", OWNERS, mask_id=None, empty_id=None)
-
-
-def test_delete_needs_a_token_to_be_left():
+def test_when_everything_goes_the_empty_token_is_left():
+    remove = Substitution(IDS[1:3], np.array([0, 1]), [(), ()], empty_id=5)
+    rows = np.array([[False, False], [True, False]])
+    assert [s.tolist() for s in remove(rows)] == [[5], [11]]
+    assert remove.lengths(rows).tolist() == [1, 1]
     with pytest.raises(ValueError, match="leaves no token at all.*bos_token"):
-        make_removal("delete", OWNERS[1:-1], mask_id=None, empty_id=None)
-    assert make_removal("delete", OWNERS, mask_id=None, empty_id=None) == Delete()
-    assert make_removal("delete", OWNERS[1:-1], mask_id=None, empty_id=0) == Delete(0)
+        Substitution(IDS[1:3], np.array([0, 1]), [(), ()])
 
 
-def test_an_empty_sequence_without_an_empty_token_is_refused():
-    with pytest.raises(ValueError, match="needs an empty_id"):
-        Delete()(IDS[1:2], np.array([0]), np.array([[False]]))
+def test_the_digest_tells_tables_apart():
+    tables = [
+        Substitution(IDS, OWNERS, [()] * 6),
+        Substitution(IDS, OWNERS, [(1,)] * 6),
+        Substitution(IDS, OWNERS, [(1,)] * 6, empty_id=1),
+        Substitution(IDS + 1, OWNERS, [()] * 6),
+        Substitution(IDS, OWNERS[::-1], [()] * 6),
+    ]
+    assert len({each.digest() for each in tables}) == 5
+    assert tables[0].digest() == Substitution(IDS, OWNERS, [()] * 6).digest()
+
+
+# ---------------------------------------------------------------------- the tables
+def test_tables_of_the_removals():
+    ids = source().encoding.ids
+    assert Delete().replacements(source()) == [()] * 6
+    assert Mask().replacements(source()) == [(3,)] * 6
+    assert Hide().replacements(source(scorer=Hiding())) == [(~token,) for token in ids]
+
+
+def test_a_filler_has_the_length_of_what_it_replaces():
+    where = source("a b c d", [["a", "b", "d"], "c"])
+    table = Filler("x y").replacements(where)
+    x, y = where.scorer.encode("x y").ids[1:-1]
+    assert table == [(), (x,), (y,), (x,), (x,), ()]
+    with pytest.raises(ValueError, match="at least one token, but ' ' has none"):
+        Filler(" ").replacements(where)
+
+
+def test_a_neutral_text_stands_in_every_place_of_a_player():
+    where = source("anna met bob and anna left", [[(0, 4), (17, 21)], "bob"])
+    table = Neutral("some one").replacements(where)
+    assert [len(each) for each in table] == [0, 2, 0, 2, 0, 2, 0, 0]
+    replaced = where.scorer.encode("some one met bob and anna left").ids
+    assert table[1] == replaced[1:3]
+
+
+def test_neutral_texts_by_name():
+    game = TextGame(
+        "anna met bob", FakeScorer(), removal=Neutral({"anna": "x", "met": "", "bob": "y z"})
+    )
+    lengths = [len(s) for s in game._substitution(np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) == 1)]
+    assert lengths == [5, 4, 6]
+    with pytest.raises(ValueError, match="one text for each player.*'bob', 'bod'"):
+        Neutral({"anna": "x", "met": "", "bod": "y"}).replacements(source("anna met bob"))
+
+
+def test_a_neutral_text_without_a_token_is_refused():
+    class Swallowing(FakeScorer):
+        def encode(self, text):
+            return super().encode(text.replace("...", "   "))
+
+    with pytest.raises(ValueError, match="'...' has no token of its own in the place of 'one'"):
+        Neutral().replacements(source(scorer=Swallowing()))
+
+
+# ---------------------------------------------------------------------- refusals
+def test_mask_needs_a_mask_token_and_names_what_works():
+    sentence = "needs a mask token.*use removal='delete' or 'neutral' or 'filler';?"
+    with pytest.raises(ValueError, match=sentence + r"\.$"):
+        Mask().replacements(source(scorer=FakeScorer(mask_id=None)))
+    with pytest.raises(ValueError, match="'filler' or 'attention'"):
+        Mask().replacements(source(scorer=Hiding(mask_id=None)))
+
+
+def test_hiding_needs_a_model_that_can_and_tokens_that_stay():
+    with pytest.raises(ValueError, match="no attention mask.*'delete' or .*'filler' or 'mask'"):
+        Hide().replacements(source())
+    with pytest.raises(ValueError, match="every token belongs to a player"):
+        Hide().replacements(source(scorer=Hiding(special=False)))
+
+
+def test_a_causal_model_must_not_answer_from_a_player():
+    class Causal(Hiding):
+        is_causal = True
+
+    scorer = Causal(special=False)
+    with pytest.raises(ValueError, match="causal model answers from the last token"):
+        Hide().replacements(source(players=["two three two"], scorer=scorer))
+    assert Hide().replacements(source(players=["one"], scorer=scorer))
 
 
 def test_unknown_removal_names_the_known_ones():
-    with pytest.raises(ValueError, match="mask or delete, but 'blur'"):
-        make_removal("blur", OWNERS, mask_id=1, empty_id=1)
+    with pytest.raises(ValueError, match="mask, delete, neutral, filler or attention.*but 'blur'"):
+        make_removal("blur")
+    with pytest.raises(ValueError, match="but 3 was given"):
+        make_removal(3)
+    assert make_removal("filler") == Filler()
+    assert make_removal(Neutral("x")) == Neutral("x")

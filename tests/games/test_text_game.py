@@ -151,14 +151,14 @@ def test_an_empty_text_is_refused(text):
 
 
 def test_a_text_must_be_a_string():
-    with pytest.raises(TypeError, match="one text as a string, but was given a list"):
+    with pytest.raises(TypeError, match="its text as a string, but was given a list"):
         make(["a", "b"])
 
 
 def test_unknown_players_and_removals_are_refused():
-    with pytest.raises(ValueError, match="tokens, words, sentences"):
+    with pytest.raises(ValueError, match="tokens, words, sentences, paragraphs, parts"):
         make(players="letters")
-    with pytest.raises(ValueError, match="mask or delete"):
+    with pytest.raises(ValueError, match="mask, delete, neutral, filler or attention"):
         make(removal="blur")
 
 
@@ -171,7 +171,7 @@ def test_a_text_longer_than_the_model_reads_is_refused():
 def test_a_text_without_tokens_is_refused(monkeypatch):
     scorer = FakeScorer()
     monkeypatch.setattr(scorer, "encode", lambda _: FakeScorer.encode(scorer, ""))
-    with pytest.raises(ValueError, match="a text the model has tokens for"):
+    with pytest.raises(ValueError, match="found no player in"):
         make("\u200d", scorer)
 
 
@@ -217,3 +217,73 @@ def test_importing_games_does_not_import_torch():
         "sys.exit(bool(new & {'torch', 'transformers', 'tokenizers'}))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_outputs_are_kept_as_they_are_and_aggregated_by_the_scorer():
+    class Two(FakeScorer):
+        def score(self, sequences):
+            for index, values in super().score(sequences):
+                yield index, np.stack([values, values**2], axis=1)
+
+        def aggregate(self, outputs):
+            return outputs[:, 1] - outputs[:, 0]
+
+    game, plain, rows = make(scorer=Two()), make(), all_coalitions(4)
+    values = plain(rows)
+    np.testing.assert_array_equal(game.outputs(rows), np.stack([values, values**2], axis=1))
+    np.testing.assert_array_equal(game(rows), values**2 - values)
+    assert plain.outputs(rows).shape == (16, 1)
+    np.testing.assert_array_equal(plain.aggregate(plain.outputs(rows)), values)
+    assert game.outputs(rows[:0]).shape == (0, 0)
+    assert game.value_function(rows[:0]).shape == (0,)
+    monkey = make(scorer=Two())
+    monkey.scorer.aggregate = lambda outputs: np.where(outputs[:, 0] > 0, np.inf, 0.0)
+    with pytest.raises(ValueError, match="no finite number"):
+        monkey(rows)
+
+
+def test_several_outputs_need_an_aggregation():
+    class Two(FakeScorer):
+        def score(self, sequences):
+            for index, values in super().score(sequences):
+                yield index, np.stack([values, values], axis=1)
+
+    with pytest.raises(ValueError, match="Two gives 2 outputs a row, but no `aggregate`"):
+        make(scorer=Two())(all_coalitions(4))
+
+
+def test_the_identity_is_the_scorers_and_that_of_the_text():
+    scorer = FakeScorer()
+    assert not hasattr(make(scorer=scorer), "identity")
+    scorer.identity = {"model": "fake"}
+    game = make(scorer=scorer)
+    assert game.identity["model"] == "fake"
+    assert game.identity["players"][1] == ["two", [[4, 7]]]
+    others = [
+        make(scorer=scorer, removal="delete"),
+        make(scorer=scorer, players=["one", "two three"]),
+        make("one two three four", scorer=scorer),
+    ]
+    assert all(other.identity != game.identity for other in others)
+
+
+def test_tokens_are_counted_without_running_anything():
+    game, rows = make(removal="delete"), all_coalitions(4)
+    counted = game.n_tokens(rows)
+    assert game.n_evaluated == 0
+    game(rows)
+    assert sorted(counted) == sorted(2 + rows.sum(axis=1))
+    assert make().n_tokens(rows).tolist() == [6] * 16
+
+
+def test_a_scorer_with_one_reading_says_so():
+    with pytest.raises(TypeError, match="FakeScorer can be read in one way only"):
+        make().read_as(label=1)
+
+
+def test_players_can_be_taken_from_another_game_and_grouped():
+    words = make().players
+    game = make(players={"first": words[:2], "rest": [words[2], words[3]]})
+    assert [(p.name, p.tokens) for p in game.players] == [("first", (1, 2)), ("rest", (3, 4))]
+    rows = np.array([[1, 0], [0, 1]])
+    np.testing.assert_array_equal(game(rows), make()(np.repeat(rows, 2, axis=1)))
