@@ -11,6 +11,7 @@ from shapiq_spex.spectral.refit import ridge_refit
 from .peel import peel
 
 if TYPE_CHECKING:
+    from shapiq_spex.spectral.coalitions import PackedCoalitions
     from shapiq_spex.spectral.series import FourierSeries
 
     from .plan import SamplingPlan
@@ -52,16 +53,22 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
         {(): 2.0, (4, 8, 15, 16): 1.0}
     """
     series = peel(plan, values, soft=soft).series
-    energy = ((values - values.mean()) ** 2).sum()
-    if ((values - series(plan.packed)) ** 2).sum() <= EXACT * energy:
+    if _explains(series, plan.packed, values):
         return Decoded(series.truncate(energy=1 - EXACT), complete=True)
     coded = slice(0, len(values) - plan.n_uniform)
     fitted = ridge_refit(series.support, plan.packed[coded], values[coded])
+    if _explains(fitted, plan.packed, values):
+        return Decoded(fitted.truncate(energy=1 - EXACT), complete=True)
     left = values[coded] - fitted(plan.packed[coded])
     enough = ENOUGH * values.var()
     few, many = energies_left(plan.packed[coded], left, len(fitted))
     nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 2 * many.deviation
     return Decoded(fitted, complete=bool(nothing))
+
+
+def _explains(series: FourierSeries, packed: PackedCoalitions, values: np.ndarray) -> bool:
+    left = values - series(packed)
+    return bool((left**2).sum() <= EXACT * ((values - values.mean()) ** 2).sum())
 
 
 class Estimate(NamedTuple):
