@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+MEMORY = 12 * 2**30  # bytes a worker may have; beyond, its method is refused
 RESULTS = Path(__file__).parent / "results"
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "MKL_NUM_THREADS"), "1"

@@ -11,13 +11,13 @@ from shapiq_spex.spectral.refit import ridge_refit
 from .peel import peel
 
 if TYPE_CHECKING:
-    from shapiq_spex.spectral.coalitions import PackedCoalitions
     from shapiq_spex.spectral.series import FourierSeries
 
     from .plan import SamplingPlan
 
 EXACT = 1e-9  # share of the energy of the values that counts as rounding
 ENOUGH = 0.01  # of R²: a further gain that is not worth another fit
+PASSES = 4  # of fitting what was found and peeling what that leaves, at most
 PRODUCTS = 3 * 10**10  # multiplications that looking for it may take
 ROWS = 2000  # coalitions compared for triples
 
@@ -52,22 +52,27 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
         >>> decode(plan, game(plan.coalitions), soft=True).series.terms()
         {(): 2.0, (4, 8, 15, 16): 1.0}
     """
-    series = peel(plan, values, soft=soft).series
-    if _explains(series, plan.packed, values):
-        return Decoded(series.truncate(energy=1 - EXACT), complete=True)
     coded = slice(0, len(values) - plan.n_uniform)
-    fitted = ridge_refit(series.support, plan.packed[coded], values[coded])
-    if _explains(fitted, plan.packed, values):
-        return Decoded(fitted.truncate(energy=1 - EXACT), complete=True)
-    left = values[coded] - fitted(plan.packed[coded])
+    found = peel(plan, values, soft=soft).series
+    if _is_rounding(values - found(plan.packed), values):
+        return Decoded(found.truncate(energy=1 - EXACT), complete=True)
+    for _ in range(PASSES):
+        # A joint fit of what was found mends its amplitudes, and shows what they had hidden.
+        fitted = ridge_refit(found.support, plan.packed[coded], values[coded])
+        left = values - fitted(plan.packed)
+        if _is_rounding(left, values):
+            return Decoded(fitted.truncate(energy=1 - EXACT), complete=True)
+        found = fitted + peel(plan, left, soft=soft).series
+        if len(found) == len(fitted):
+            break
+    left = left[coded]
     enough = ENOUGH * values.var()
     few, many = energies_left(plan.packed[coded], left, len(fitted))
     nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 2 * many.deviation
     return Decoded(fitted, complete=bool(nothing))
 
 
-def _explains(series: FourierSeries, packed: PackedCoalitions, values: np.ndarray) -> bool:
-    left = values - series(packed)
+def _is_rounding(left: np.ndarray, values: np.ndarray) -> bool:
     return bool((left**2).sum() <= EXACT * ((values - values.mean()) ** 2).sum())
 
 
