@@ -68,7 +68,7 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     left = left[coded]
     enough = ENOUGH * values.var()
     few, many = energies_left(plan.packed[coded], left, len(fitted))
-    nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 2 * many.deviation
+    nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 3 * many.deviation
     return Decoded(fitted, complete=bool(nothing))
 
 
