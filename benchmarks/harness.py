@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+MEMORY = 12 * 2**30  # bytes a worker may have; beyond, its method is refused
 RESULTS = Path(__file__).parent / "results"
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "MKL_NUM_THREADS"), "1"
@@ -43,6 +45,7 @@ class Worker:
             [*self.start, "--address", listener.address],
             env=os.environ | ONE_THREAD,
             stdout=subprocess.DEVNULL,
+            start_new_session=True,
         )
         self.line = listener.accept()
         self.versions = self.line.recv()
@@ -52,14 +55,14 @@ class Worker:
 
         Seconds are those of the method, without the game; megabytes the peak above the level after
         import. With ``job["fresh"]`` the run has a process of its own, forked after the imports,
-        and is repeated there, so that seconds_again leaves out what a process pays but once.
+        and is made so many times there; seconds_again, those of the last one, then leave out what
+        a process pays but once.
         """
         self.line.send(job)
-        spent, asked = 0.0, 0
         deadline = time.perf_counter() + limit_s
         while True:
             if not self.line.poll(max(0.0, deadline - time.perf_counter())):
-                self.process.kill()
+                os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
                 self._open()
                 return {"refused": f"not done after {limit_s} s"}
@@ -69,9 +72,8 @@ class Worker:
             bits, n = message
             start = time.perf_counter()
             values = game(np.unpackbits(bits, axis=1, count=n).astype(bool))
-            asked, spent = asked + len(values), time.perf_counter() - start
-            deadline += spent
-            self.line.send((np.asarray(values, dtype=np.float64), spent))
+            self.line.send(np.asarray(values, dtype=np.float64))
+            deadline += time.perf_counter() - start
 
     def close(self):
         self.line.send(None)
@@ -80,12 +82,13 @@ class Worker:
 
 def serve(address, versions, methods):
     """A worker's life: run jobs until told to stop."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with Client(address) as line:
         line.send(versions)
         while (job := line.recv()) is not None:
-            if job.get("fresh"):
+            if times := job.get("fresh"):
                 if (child := os.fork()) == 0:
-                    line.send(_run(line, job, methods, times=2))
+                    line.send(_run(line, job, methods, times))
                     os._exit(0)
                 os.waitpid(child, 0)
             else:
@@ -99,7 +102,7 @@ def _run(line, job, methods, times):
         start = time.perf_counter()
         coalitions = np.asarray(coalitions)
         line.send((np.packbits(coalitions.astype(bool), axis=1), coalitions.shape[1]))
-        values, _ = line.recv()
+        values = line.recv()
         spent[0] += time.perf_counter() - start
         spent[1] += len(values)
         return values

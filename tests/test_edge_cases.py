@@ -336,10 +336,13 @@ def test_complex_values_are_refused(make):
 
 
 def test_a_negative_r2_is_said():
-    # A parity of all players: no sample of this size says anything about the others.
+    # A parity of all players: no sample of this size says anything about the others, so R² is
+    # about 0, on either side.
     def parity(x):
         return 1.0 - 2.0 * (x.sum(axis=1) % 2)
 
-    result = ProxySPEX(n=12, random_state=0).recover(60, parity)
-    assert result.r2 < 0
-    assert result.status.startswith("R² is below 0")
+    results = [ProxySPEX(n=12, random_state=seed).recover(60, parity) for seed in range(6)]
+    said = [result.status.startswith("R² is below 0") for result in results]
+    assert said == [result.r2 < 0 for result in results]
+    assert any(said)
+    assert abs(np.mean([result.r2 for result in results])) < 0.15

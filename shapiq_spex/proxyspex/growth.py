@@ -34,7 +34,7 @@ def grow(
     n = z.shape[1]
     log_l, base = kernel.log_l, kernel.log_base
     constant = np.array([(np.exp(base) + CONSTANT) * alpha.sum()])
-    singles = (np.exp(base + log_l) + kernel.linear / n) * (alpha @ z)
+    singles = (np.exp(base + log_l) + kernel.singles) * (alpha @ z)
     groups = [(np.zeros((1, 0), dtype=np.int64), constant), (np.arange(n)[:, None], singles)]
     parents = np.argsort(-np.abs(singles), kind="stable")[:PARENTS, None]
     larger: list[tuple[np.ndarray, np.ndarray]] = []

@@ -1,13 +1,15 @@
-"""The product kernel over players, and the hyper-parameters that fit a game best.
+"""The kernel over coalitions, and the hyper-parameters that fit a game best.
 
 With z_i = 1 - 2 x_i in {1, -1} the covariance of two coalitions is
 
-    k(x, x') = c + a z.z'/n + s prod_i (1 + l_i z_i z'_i) / (1 + l_i),      0 < l_i < 1,
+    k(x, x') = c + a sum_i w_i z_i z'_i + s prod_i (1 + l_i z_i z'_i) / (1 + l_i) + d near(x, x'),
 
-so the coefficient F(S) has the prior variance s prod_{i in S} l_i / prod_j (1 + l_j), plus a/n for
-|S| = 1 and c for the empty set: sparsity by player, low degree and hierarchy in one formula. With
-b_i = artanh(l_i) the product is exp(sum_i b_i (z_i z'_i - 1)), an affine function of Z diag(b) Z'^T
-under an exponential, and every derivative is a matrix product.
+0 < l_i < 1, so the coefficient F(S) has the prior variance s prod_{i in S} l_i / prod_j (1 + l_j):
+sparsity by player, low degree and hierarchy in one formula. To it come c for the empty set, a w_i
+for single players and d v_S for the sets S of neighbours (see ``neighbours``); the data decide how
+much of each. With b_i = artanh(l_i) and w_i = b_i / sum_j b_j, the product is
+exp(sum_i b_i (z_i z'_i - 1)), an affine function of Z diag(b) Z'^T under an exponential, and every
+derivative is a matrix product.
 """
 
 from __future__ import annotations
@@ -18,8 +20,15 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
+from shapiq_spex.spectral.refit import characters
+from shapiq_spex.spectral.series import FourierSeries
+
 CONSTANT = 1.0  # prior variance c of the constant, in units of the variance of the values
 JITTER = 1e-8
+# The search starts on that many values, two a player at least, and ends on all in a few steps.
+FIRST_ROWS = 400
+FIRST_STEPS, LAST_STEPS = 60, 8
+REACH = 4  # neighbours are at most that many places apart
 
 
 class Kernel(NamedTuple):
@@ -28,24 +37,24 @@ class Kernel(NamedTuple):
     b: np.ndarray  # artanh of the relevance of each player, (n,)
     scale: float  # s
     linear: float  # a
+    near: float  # d
     noise: float  # variance of a value around the process
 
-    def gram(self, z: np.ndarray) -> np.ndarray:
-        """Covariance of the values observed at the rows of z."""
-        gram = CONSTANT + self.linear / z.shape[1] * (z @ z.T) + self.product(z)
-        gram[np.diag_indices(len(z))] += self.noise + JITTER
-        return gram
-
     def prior(self, support: np.ndarray) -> np.ndarray:
-        """Prior variances of the coefficients F(S) of a bool support (s, n)."""
+        """Prior variances of the coefficients F(S) of a bool support (s, n), but for d v_S."""
         degree = support.sum(axis=1)
         product = np.exp(self.log_base + support @ self.log_l)
-        return product + CONSTANT * (degree == 0) + self.linear / support.shape[1] * (degree == 1)
+        return product + CONSTANT * (degree == 0) + (degree == 1) * (support @ self.singles)
 
     @property
     def total(self) -> float:
-        """Prior variance of all coefficients together, which is that of a value without noise."""
+        """Prior variance of all coefficients together, but for d v_S."""
         return CONSTANT + self.linear + self.scale
+
+    @property
+    def singles(self) -> np.ndarray:
+        """The linear part's variances a w_i, (n,)."""
+        return self.linear * self.b / self.b.sum()
 
     @property
     def log_l(self) -> np.ndarray:
@@ -57,35 +66,67 @@ class Kernel(NamedTuple):
         """Log s / prod_j (1 + l_j): the product part's variance of the constant."""
         return float(np.log(self.scale) - np.log1p(np.tanh(self.b)).sum())
 
-    def product(self, z: np.ndarray) -> np.ndarray:
+    def product(self, z: np.ndarray, other: np.ndarray) -> np.ndarray:
         """The product part of the covariance."""
-        return self.scale * np.exp((z * self.b) @ z.T - self.b.sum())
+        return self.scale * np.exp((z * self.b) @ other.T - self.b.sum())
+
+
+def neighbours(n: int) -> FourierSeries:
+    """The shares v_S, which add up to 1, of sets of neighbours in the order of the players.
+
+    Pairs d places apart have a share in proportion to 1 / d, three in a row half that of a pair
+    side by side. Words, layers or days that are near each other interact more; where the players
+    have no such order the likelihood sets d to nothing.
+    """
+    pairs = [((i, i + d), 1 / d) for d in range(1, REACH + 1) for i in range(n - d)]
+    shares = dict(pairs + [((i, i + 1, i + 2), 0.5) for i in range(n - 2)])
+    return FourierSeries.from_terms(n, shares) * (1 / max(sum(shares.values()), 1.0))
+
+
+def terms_gram(terms: FourierSeries, z: np.ndarray) -> np.ndarray:
+    """Covariance of values at the rows of z whose coefficients have the variances ``terms``."""
+    chi = characters(z < 0, terms.support)
+    return (chi * terms.coefficients) @ chi.T
 
 
 def tune(
-    z: np.ndarray, y: np.ndarray, shrinkage: float, extra: np.ndarray | float = 0.0
+    z: np.ndarray,
+    y: np.ndarray,
+    shrinkage: float,
+    *,
+    known: FourierSeries | None = None,
+    start: Kernel | None = None,
 ) -> tuple[Kernel, float]:
     """Hyper-parameters of largest penalised marginal likelihood, and minus its logarithm.
 
     Args:
-        z: Signs of the observed coalitions, (m, n).
-        y: Values of mean 0 and variance 1, (m,).
+        z: Signs of the observed coalitions in random order, (m, n).
+        y: Values of mean 0 and variance about 1, (m,).
         shrinkage: Precision of log b_i around their common mean.
-        extra: Covariance (m, m) from known terms, added to the kernel's.
+        known: Prior variances of known terms, beside the kernel's.
+        start: Where to start the search.
     """
     n = z.shape[1]
-    start = np.log(np.concatenate([np.full(n, 1 / n), [1.0, 0.3, 0.1]]))
-    bounds = [(np.log(1e-6), np.log(3.0))] * n + [(-8, 6), (-12, 4), (-14, 2)]
-    best = minimize(
-        objective,
-        start,
-        args=(z, y, shrinkage, extra),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": 60},
-    )
-    return unpack(best.x), float(best.fun)
+    fixed = terms_gram(known, z) if known else np.zeros((len(z), len(z)))
+    beside = terms_gram(neighbours(n), z), fixed
+    theta = np.log(np.concatenate([np.full(n, 1 / n), [1.0, 0.3, 0.1, 0.1]]))
+    if start:
+        theta = np.log(np.concatenate([start.b, start[1:]]))
+    bounds = [(np.log(1e-6), np.log(3.0))] * n + [(-8, 6), (-12, 4), (-12, 4), (-14, 2)]
+    first = max(FIRST_ROWS, 2 * n)
+    stages = [(first, FIRST_STEPS)] + [(len(y), LAST_STEPS)] * (len(y) > first)
+    for rows, steps in stages:
+        best = minimize(
+            objective,
+            np.clip(theta, *np.transpose(bounds)),
+            args=(z[:rows], y[:rows], shrinkage, tuple(gram[:rows, :rows] for gram in beside)),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"maxiter": steps},
+        )
+        theta = best.x
+    return unpack(theta), float(best.fun)
 
 
 def objective(
@@ -93,35 +134,49 @@ def objective(
     z: np.ndarray,
     y: np.ndarray,
     shrinkage: float,
-    extra: np.ndarray | float = 0.0,
+    beside: tuple[np.ndarray, np.ndarray],
 ) -> tuple[float, np.ndarray]:
     """Minus the log marginal likelihood plus the penalty, and its gradient in theta.
 
     With A = alpha alpha^T - K^-1 the likelihood's derivative along dK is trace(A dK) / 2, and
-    dK/db_i = (z_i z_i^T - 1) * product part.
+    dK/db_i = (z_i z_i^T - 1) * product part + (z_i z_i^T - sum_j w_j z_j z_j^T) a / sum_j b_j.
+
+    Args:
+        theta: Logarithms of the hyper-parameters, (n + 4,).
+        z: Signs, (m, n).
+        y: Values, (m,).
+        shrinkage: Precision of log b_i around their common mean.
+        beside: near(x, x') at the rows of z, (m, m), and covariance that stays as it is, (m, m).
     """
     n, kernel = z.shape[1], unpack(theta)
-    inverse, log_det = inverse_and_log_det(kernel.gram(z) + extra)
+    near, fixed = beside
+    product = kernel.product(z, z)
+    gram = CONSTANT + (z * kernel.singles) @ z.T + product + kernel.near * near + fixed
+    gram[np.diag_indices(len(z))] += kernel.noise + JITTER
+    inverse, log_det = inverse_and_log_det(gram)
     alpha = inverse @ y
     slope = np.outer(alpha, alpha) - inverse
-    weighted = slope * kernel.product(z)
-    total = weighted.sum()
+    product *= slope
+    total = product.sum()
+    pull = np.einsum("ji,ji->i", z, slope @ z)  # trace(A z_i z_i^T)
+    linear = kernel.singles @ pull
     away = theta[:n] - theta[:n].mean()
     value = 0.5 * (y @ alpha + log_det + shrinkage * away @ away)
     gradient = np.empty_like(theta)
-    gradient[:n] = kernel.b * (np.einsum("ji,ji->i", z, weighted @ z) - total)
+    gradient[:n] = kernel.b * (np.einsum("ji,ji->i", z, product @ z) - total)
+    gradient[:n] += kernel.singles * pull - kernel.b / kernel.b.sum() * linear
     gradient[n] = total
-    gradient[n + 1] = kernel.linear / n * np.einsum("ji,ji->", z, slope @ z)
-    gradient[n + 2] = kernel.noise * slope.trace()
+    gradient[n + 1] = linear
+    gradient[n + 2] = kernel.near * np.vdot(slope, near)
+    gradient[n + 3] = kernel.noise * slope.trace()
     gradient *= -0.5
     gradient[:n] += shrinkage * away
     return value, gradient
 
 
 def unpack(theta: np.ndarray) -> Kernel:
-    """The kernel whose logarithms are theta, (n + 3,)."""
-    scale, linear, noise = np.exp(theta[-3:])
-    return Kernel(np.exp(theta[:-3]), float(scale), float(linear), float(noise))
+    """The kernel whose logarithms are theta, (n + 4,)."""
+    return Kernel(np.exp(theta[:-4]), *np.exp(theta[-4:]).tolist())
 
 
 def inverse_and_log_det(gram: np.ndarray) -> tuple[np.ndarray, float]:
@@ -131,5 +186,6 @@ def inverse_and_log_det(gram: np.ndarray) -> tuple[np.ndarray, float]:
         gram = gram + 1e-10 * gram.diagonal().max() * np.eye(len(gram))
         factor, _ = lapack.dpotrf(gram, lower=1)
     lower, _ = lapack.dpotri(factor, lower=1)
-    inverse = np.tril(lower) + np.tril(lower, -1).T
+    inverse = lower + lower.T  # the upper triangle of ``lower`` is zero
+    inverse[np.diag_indices(len(inverse))] *= 0.5
     return inverse, 2 * float(np.log(factor.diagonal()).sum())

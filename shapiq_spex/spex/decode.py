@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 EXACT = 1e-9  # share of the energy of the values that counts as rounding
 ENOUGH = 0.01  # of R²: a further gain that is not worth another fit
+PASSES = 4  # of fitting what was found and peeling what that leaves, at most
 PRODUCTS = 3 * 10**10  # multiplications that looking for it may take
 ROWS = 2000  # coalitions compared for triples
 
@@ -51,17 +52,28 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
         >>> decode(plan, game(plan.coalitions), soft=True).series.terms()
         {(): 2.0, (4, 8, 15, 16): 1.0}
     """
-    series = peel(plan, values, soft=soft).series
-    energy = ((values - values.mean()) ** 2).sum()
-    if ((values - series(plan.packed)) ** 2).sum() <= EXACT * energy:
-        return Decoded(series.truncate(energy=1 - EXACT), complete=True)
     coded = slice(0, len(values) - plan.n_uniform)
-    fitted = ridge_refit(series.support, plan.packed[coded], values[coded])
-    left = values[coded] - fitted(plan.packed[coded])
+    found = peel(plan, values, soft=soft).series
+    if _is_rounding(values - found(plan.packed), values):
+        return Decoded(found.truncate(energy=1 - EXACT), complete=True)
+    for _ in range(PASSES):
+        # A joint fit of what was found mends its amplitudes, and shows what they had hidden.
+        fitted = ridge_refit(found.support, plan.packed[coded], values[coded])
+        left = values - fitted(plan.packed)
+        if _is_rounding(left, values):
+            return Decoded(fitted.truncate(energy=1 - EXACT), complete=True)
+        found = fitted + peel(plan, left, soft=soft).series
+        if len(found) == len(fitted):
+            break
+    left = left[coded]
     enough = ENOUGH * values.var()
     few, many = energies_left(plan.packed[coded], left, len(fitted))
-    nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 2 * many.deviation
+    nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 3 * many.deviation
     return Decoded(fitted, complete=bool(nothing))
+
+
+def _is_rounding(left: np.ndarray, values: np.ndarray) -> bool:
+    return bool((left**2).sum() <= EXACT * ((values - values.mean()) ** 2).sum())
 
 
 class Estimate(NamedTuple):

@@ -1,4 +1,4 @@
-"""The Gaussian process against its definitions, one pair of coalitions at a time."""
+"""The Gaussian process as a surrogate, judged by what it says of games."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn.linear_model import RidgeCV
 
 import naive
+from shapiq_spex.proxyspex import gaussian_process as surrogate
 from shapiq_spex.proxyspex import product_kernel as module
-from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, leave_out
-from shapiq_spex.proxyspex.growth import grow
-from shapiq_spex.proxyspex.product_kernel import CONSTANT, JITTER, objective, unpack
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
+from shapiq_spex.proxyspex.product_kernel import objective
 from shapiq_spex.spectral.ends import meet_ends
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import table_index
@@ -21,11 +22,6 @@ def unchanged(series):
     return series
 
 
-def random_theta(n, seed=0):
-    rng = np.random.default_rng(seed)
-    return np.concatenate([rng.normal(-1, 0.7, size=n), [0.3, -0.5, -2.0]])
-
-
 def sample(n, m, seed=0):
     """Signs (m, n) of distinct coalitions and values of mean 0."""
     rng = np.random.default_rng(seed)
@@ -33,94 +29,8 @@ def sample(n, m, seed=0):
     return 1.0 - 2.0 * rows, rng.normal(size=m)
 
 
-def covariance(kernel, one, other):
-    """The kernel of the module's first lines, factor by factor."""
-    product = kernel.scale
-    for b, z, w in zip(kernel.b, one, other, strict=True):
-        product *= (1 + np.tanh(b) * z * w) / (1 + np.tanh(b))
-    return CONSTANT + kernel.linear / len(one) * float(one @ other) + product
-
-
-def naive_gram(kernel, z):
-    gram = np.array([[covariance(kernel, one, other) for other in z] for one in z])
-    return gram + (kernel.noise + JITTER) * np.eye(len(z))
-
-
-def posterior_table(kernel, z, alpha):
-    """The posterior mean at all coalitions."""
-    everywhere = 1.0 - 2.0 * naive.rows(z.shape[1])
-    values = [
-        sum(a * covariance(kernel, x, one) for a, one in zip(alpha, z, strict=True))
-        for x in everywhere
-    ]
-    return np.array(values)
-
-
-# ---------------------------------------------------------------------- kernel and likelihood
-def test_the_gram_matrix_is_the_product_over_players():
-    kernel, (z, _) = unpack(random_theta(5)), sample(5, 9)
-    np.testing.assert_allclose(kernel.gram(z), naive_gram(kernel, z), rtol=1e-12)
-
-
-def test_the_objective_is_minus_the_log_marginal_likelihood_and_the_penalty():
-    theta, (z, y) = random_theta(4), sample(4, 11)
-    gram = naive_gram(unpack(theta), z)
-    penalty = 4.0 * ((theta[:4] - theta[:4].mean()) ** 2).sum()
-    expected = 0.5 * (y @ np.linalg.solve(gram, y) + np.linalg.slogdet(gram)[1] + penalty)
-    assert objective(theta, z, y, 4.0)[0] == pytest.approx(expected, rel=1e-10)
-
-
-@pytest.mark.parametrize("shrinkage", [0.0, 4.0])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_gradient_is_that_of_finite_differences(seed, shrinkage):
-    theta, (z, y) = random_theta(6, seed), sample(6, 30, seed)
-    step = 1e-5
-    expected = [
-        (
-            objective(theta + step * unit, z, y, shrinkage)[0]
-            - objective(theta - step * unit, z, y, shrinkage)[0]
-        )
-        / (2 * step)
-        for unit in np.eye(len(theta))
-    ]
-    gradient = objective(theta, z, y, shrinkage)[1]
-    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_a_gram_matrix_that_rounding_makes_indefinite_still_has_a_value():
-    z, y = sample(6, 64)
-    theta = np.concatenate([np.full(6, np.log(1e-6)), [20.0, 4.0, -40.0]])  # nearly rank 7
-    with pytest.raises(np.linalg.LinAlgError):
-        np.linalg.cholesky(unpack(theta).gram(z))
-    value, gradient = objective(theta, z, y, 4.0)
-    assert np.isfinite(value)
-    assert np.isfinite(gradient).all()
-
-
-# ---------------------------------------------------------------------- read-out
-@pytest.mark.parametrize(("n", "m"), [(1, 2), (2, 3), (4, 9), (6, 20), (6, 64)])
-def test_all_coefficients_grown_are_the_posterior_mean(n, m):
-    kernel, (z, y) = unpack(random_theta(n)), sample(n, m)
-    alpha = np.linalg.solve(kernel.gram(z), y)
-    series = FourierSeries.from_rows(n, grow(kernel, z, alpha, 2**n))
-    table = posterior_table(kernel, z, alpha)
-    assert len(series) == 2**n
-    np.testing.assert_allclose(series.to_table(), table, atol=1e-12)
-    assert series.terms() == pytest.approx(naive.fourier(table), abs=1e-12)
-
-
-@pytest.mark.parametrize("count", [1, 5, 20])
-def test_fewer_terms_are_the_strongest_of_the_hierarchy(count):
-    kernel, (z, y) = unpack(random_theta(6)), sample(6, 25)
-    alpha = np.linalg.solve(kernel.gram(z), y)
-    everything = naive.fourier(posterior_table(kernel, z, alpha))
-    found = FourierSeries.from_rows(6, grow(kernel, z, alpha, count)).terms()
-    assert found == pytest.approx({t: everything[t] for t in found}, abs=1e-12)
-    assert set(naive.subsets(range(6), largest=1)) <= set(found)
-    larger = [t for t in found if len(t) > 1]
-    assert len(larger) == count
-    weakest = min(abs(found[t]) for t in larger)
-    assert all(t in found for t in everything if len(t) == 2 and abs(everything[t]) > weakest)
+def share(predicted, truth):
+    return 1 - ((predicted - truth) ** 2).mean() / truth.var()
 
 
 def test_a_strong_set_of_four_is_reached_through_its_parts():
@@ -131,15 +41,6 @@ def test_a_strong_set_of_four_is_reached_through_its_parts():
 
 
 # ---------------------------------------------------------------------- cross-validation
-@pytest.mark.parametrize("out", [[0], [3, 7, 8], list(range(10))])
-def test_leaving_rows_out_is_fitting_without_them(out):
-    kernel, (z, y) = unpack(random_theta(5)), sample(5, 20)
-    inverse = np.linalg.inv(kernel.gram(z))
-    rest, alpha = leave_out(inverse, inverse @ y, np.array(out))
-    assert rest.tolist() == [row for row in range(20) if row not in out]
-    np.testing.assert_allclose(alpha, np.linalg.solve(kernel.gram(z[rest]), y[rest]), atol=1e-10)
-
-
 def game_with_rest(n=12, share=0.3, seed=0):
     """Singles and pairs, and a share of the variance in sets nobody can find from few values."""
     rng = np.random.default_rng(seed)
@@ -286,3 +187,90 @@ def test_ends_far_from_the_rest_do_not_spoil_the_fit(game):
     free = GaussianProcess().fit(coalitions, values, np.random.default_rng(0), unchanged).series
     lost = np.mean((fitted(judged) - truth) ** 2) - np.mean((free(judged) - truth) ** 2)
     assert lost < 0.01 * truth.var()
+
+
+# ---------------------------------------------------------------------- links and tables
+def hidden(n, seed):
+    """Two dozen singles and pairs of strength 1 in all."""
+    rng = np.random.default_rng(seed)
+    terms = {(i,): rng.normal() for i in range(n)}
+    terms |= {tuple(sorted(rng.choice(n, 2, replace=False))): rng.normal() for _ in range(n)}
+    series = FourierSeries.from_terms(n, terms)
+    return series * (1 / np.sqrt(series.energy_by_order().sum()))
+
+
+LINKS = {
+    "probability": lambda h: 1 / (1 + np.exp(-4 * h)),
+    "jump": lambda h: np.tanh(h) + np.sign(h),
+    "tail": lambda h: np.exp(2 * h),
+}
+
+
+def fitted(n, game, m, seed):
+    """The surrogate of m values, and its R² at other coalitions."""
+    rng = np.random.default_rng(seed)
+    x, judged = np.unique(rng.random((m, n)) < 0.5, axis=0), rng.random((3000, n)) < 0.5
+    fit = GaussianProcess().fit(x, game(x), np.random.default_rng(0), unchanged)
+    return fit, share(fit.series(judged), game(judged))
+
+
+@pytest.mark.parametrize("n", [12, 24])  # read out as a table, and as a polynomial
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_is_learned(monkeypatch, n, link):
+    gains, gaps = [], []
+    for seed in range(2):
+        series = hidden(n, seed)
+        fit, r2 = fitted(n, lambda x, series=series: LINKS[link](series(x)), 300, seed)
+        with monkeypatch.context() as patch:
+            patch.setattr(surrogate.Linked, "of", lambda *_: None)
+            _, alone = fitted(n, lambda x, series=series: LINKS[link](series(x)), 300, seed)
+        gains.append(r2 - alone)
+        gaps.append(fit.r2 - r2)
+    assert min(gains) > 0.05
+    assert np.abs(gaps).mean() < (0.3 if link == "tail" else 0.05)  # few values make up a tail
+
+
+@pytest.mark.parametrize(("n", "m"), [(10, 300), (30, 600)])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_game_without_a_link_is_fitted_without_one(n, m, seed):
+    series = hidden(n, seed)
+    _, r2 = fitted(n, series, m, seed)
+    assert r2 > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_table_that_is_known_is_returned(seed):
+    table = np.random.default_rng(seed).normal(size=2**8)
+    fit = GaussianProcess().fit(naive.rows(8), table, np.random.default_rng(0), unchanged)
+    np.testing.assert_allclose(fit.series.to_table(), table, atol=1e-12)
+    assert fit.r2 < 0.2  # and it is not taken for knowledge of other coalitions
+
+
+def test_known_values_stand_and_the_others_are_predicted():
+    z, values = sample(8, 200)
+    fit = GaussianProcess().fit(z < 0, values, np.random.default_rng(0), unchanged)
+    np.testing.assert_allclose(fit.series(z < 0), values, atol=1e-12)
+    assert abs(fit.series.to_table()).max() <= 1.5 * abs(values).max()
+
+
+GAMES = {
+    "additive": lambda x: x @ np.linspace(-1, 2, x.shape[1]),
+    "parity": lambda x: 1.0 - 2.0 * (x.sum(axis=1) % 2),
+    "outliers": lambda x: x @ np.linspace(-1, 1, x.shape[1]) + 100.0 * x[:, :6].all(axis=1),
+}
+
+
+@pytest.mark.parametrize(("n", "m"), [(14, 60), (40, 100), (120, 150)])
+@pytest.mark.parametrize("game", GAMES)
+def test_ridge_is_never_much_better(n, m, game):
+    worse = []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        x, judged = rng.random((m, n)) < 0.5, rng.random((2000, n)) < 0.5
+        x = np.unique(x, axis=0)
+        values, truth = GAMES[game](x), GAMES[game](judged)
+        ridge = RidgeCV(alphas=np.logspace(-3, 4, 40)).fit(x.astype(float), values)
+        fit = GaussianProcess().fit(x, values, np.random.default_rng(0), unchanged)
+        best = share(ridge.predict(judged.astype(float)), truth)
+        worse.append(best - share(fit.series(judged), truth))
+    assert np.mean(worse) < 0.01

@@ -1,0 +1,79 @@
+"""Reads the Fourier series of a function out that is not given by its coefficients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shapiq_spex.spectral.series import FourierSeries
+from shapiq_spex.spectral.walsh import all_coalitions, table_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_TABLE = 16  # players for whom all coalitions are asked
+FACTOR_TERMS, TERMS = 200, 10_000  # kept of the series that is multiplied with, and of a product
+PRODUCTS = 60_000  # products of two terms that are added up at most, the largest
+
+
+def read_table(
+    values: Callable[[np.ndarray], np.ndarray],
+    coalitions: np.ndarray,
+    observed: np.ndarray,
+    outs: list[np.ndarray],
+) -> list[FourierSeries]:
+    """The exact series of k functions, which have the observed values where they saw them.
+
+    Args:
+        values: The functions, from signs (q, n) to values (q, k).
+        coalitions: Bool (m, n), n at most LARGEST_TABLE.
+        observed: Values (m,) there.
+        outs: For each function the rows that it never saw.
+    """
+    tables = values(1.0 - 2.0 * all_coalitions(coalitions.shape[1]))
+    index = table_index(coalitions)
+    series = []
+    for table, out in zip(tables.T, outs, strict=True):
+        filled = table.copy()
+        filled[index] = observed
+        filled[index[out]] = table[index[out]]
+        series.append(FourierSeries.from_table(filled))
+    return series
+
+
+def polynomial_of(series: FourierSeries, coefficients: np.ndarray) -> FourierSeries:
+    """The largest terms of c_0 + c_1 f + c_2 f^2 + ..., by Horner's rule.
+
+    Args:
+        series: The series of f.
+        coefficients: c_0, c_1, c_2, ...
+
+    Example:
+        >>> f = FourierSeries.from_terms(3, {(0,): 1.0, (1, 2): 2.0})
+        >>> polynomial_of(f, np.array([1.0, 0.0, 3.0])).terms()
+        {(): 16.0, (0, 1, 2): 12.0}
+    """
+    factor = series.truncate(count=FACTOR_TERMS)
+    result = FourierSeries.constant(series.n, float(coefficients[-1]))
+    for constant in coefficients[-2::-1]:
+        power = _product(result, factor).truncate(count=TERMS)
+        result = power + FourierSeries.constant(series.n, float(constant))
+    return FourierSeries(*_nonzero(result))
+
+
+def _product(one: FourierSeries, other: FourierSeries) -> FourierSeries:
+    """chi_S chi_T = chi_U with U the players in one of S and T, not in both."""
+    size = np.abs(np.outer(one.coefficients, other.coefficients)).ravel()
+    top = np.arange(len(size))
+    if len(top) > PRODUCTS:
+        top = np.argpartition(-size, PRODUCTS)[:PRODUCTS]
+    i, j = np.unravel_index(top, (len(one), len(other)))
+    return FourierSeries(
+        one.support[i] ^ other.support[j], one.coefficients[i] * other.coefficients[j]
+    )
+
+
+def _nonzero(series: FourierSeries) -> tuple[np.ndarray, np.ndarray]:
+    kept = series.coefficients != 0
+    return series.support[kept], series.coefficients[kept]
