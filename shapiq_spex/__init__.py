@@ -3,13 +3,24 @@
 Importing this package puts its approximators under shapiq's names; see :func:`register`.
 """
 
-from shapiq_spex.games import TextGame
+from shapiq_spex.evaluation import Evaluator
+from shapiq_spex.games import Prompt, TextGame
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.register import register, unregister
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral import FourierSeries
 from shapiq_spex.spex import SPEX
 
-__all__ = ["SPEX", "FourierSeries", "ProxySPEX", "Recovery", "TextGame", "register", "unregister"]
+__all__ = [
+    "SPEX",
+    "Evaluator",
+    "FourierSeries",
+    "Prompt",
+    "ProxySPEX",
+    "Recovery",
+    "TextGame",
+    "register",
+    "unregister",
+]
 
 register()

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.games import TextGame
 from shapiq_spex.games.loading import is_classifier
 from shapiq_spex.proxyspex import ProxySPEX
@@ -25,6 +26,13 @@ APPROXIMATORS = {"proxyspex": ProxySPEX, "spex": SPEX}
 DEFAULT_MODEL = "minilm"
 DEFAULT_LABELS = ("positive review", "negative review")
 PLOT_FORMATS = (".png", ".svg", ".pdf")
+ABSENT = {
+    "mask": "replaced by the mask token",
+    "delete": "deleted",
+    "neutral": "replaced by a neutral text",
+    "filler": "replaced by filler of the same length",
+    "attention": "hidden from attention",
+}
 READABLE_NETWORK = 40  # players; a network plot of more is a black disc
 
 
@@ -62,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LABEL",
         help="encoder: two texts, for and against; classifier: one class",
     )
-    add("--players", default="words", help="words, tokens or sentences")
-    add("--removal", default="mask", help="mask or delete absent players")
+    add("--players", default="words", help="words, tokens, sentences or paragraphs")
+    add("--removal", default="mask", help="mask, delete, neutral, filler or attention")
     add("--approximator", default="proxyspex", choices=sorted(APPROXIMATORS))
     add("--budget", type=int, help="coalitions to evaluate (default: 2 n log2 n, at least 256)")
     add("--index", default="k-SII", choices=INDICES, metavar="INDEX", help=", ".join(INDICES))
@@ -72,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--top", type=_positive, default=15, help="rows of the table")
     add("--plot", type=Path, metavar="FILE", help="draw the interactions into FILE (png, svg, pdf)")
     add("--json", type=Path, metavar="FILE", help="write everything into FILE")
+    add("--store", type=Path, metavar="FILE", help="keep every value in FILE, and use those there")
+    add("--dry-run", action="store_true", help="say what it would cost, judged by a few masks")
     add("--quiet", action="store_true", help="no progress bar")
     return parser
 
@@ -91,8 +101,13 @@ def _explain(options: argparse.Namespace) -> None:
         n=n, max_order=options.max_order, index=options.index, random_state=options.seed
     )
     budget = default_budget(n) if options.budget is None else options.budget
-    result = approximator.recover(budget, game)
-    print(_report(options, game, result))
+    with Evaluator(game, store=options.store, progress=not options.quiet) as evaluator:
+        if options.dry_run:
+            print(evaluator.estimate(budget))
+            return
+        result = approximator.recover(budget, evaluator)
+        stored = evaluator.n_from_store
+    print(_report(options, game, result, stored))
     if options.json:
         record = json.dumps(_record(options, game, result), ensure_ascii=False)
         options.json.write_text(record + "\n", encoding="utf-8")
@@ -102,7 +117,8 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _check_outputs(options: argparse.Namespace) -> None:
     """Refuse what could not be written before anything is paid."""
-    for name, path in (("--json", options.json), ("--plot", options.plot)):
+    outputs = (("--json", options.json), ("--plot", options.plot), ("--store", options.store))
+    for name, path in outputs:
         if path and (path.is_dir() or not path.resolve().parent.is_dir()):
             msg = f"{name} needs a file in a folder that exists, got {str(path)!r}."
             raise ValueError(msg)
@@ -138,15 +154,18 @@ def _game(options: argparse.Namespace) -> TextGame:
     return TextGame.from_encoder(options.text, model=options.model, labels=options.labels, **parts)
 
 
-def _report(options: argparse.Namespace, game: TextGame, result: Recovery) -> str:
+def _report(options: argparse.Namespace, game: TextGame, result: Recovery, stored: int) -> str:
     found = result.interactions()
+    evaluated = f"{result.n_evaluations} coalitions evaluated"
+    if stored:
+        evaluated += f" ({stored} of them in an earlier run)"
     r2 = "unknown" if result.r2 is None else f"{result.r2:.3f} ({result.r2_kind})"
     lines = [
         f"{options.model}: {_score(options)}",
         f"players: {game.n_players} {options.players}, absent ones "
-        + ("replaced by the mask token" if options.removal == "mask" else "deleted"),
+        + ABSENT[options.removal],
         f"v(empty) = {game.empty_coalition_value:+.3f}   v(N) = {game.grand_coalition_value:+.3f}",
-        f"{result.n_evaluations} coalitions evaluated, R² {r2}, seed {options.seed}",
+        f"{evaluated}, R² {r2}, seed {options.seed}",
     ]
     if result.status != "ok":
         lines.append(f"note: {result.status}")

@@ -165,3 +165,26 @@ def test_spex_is_there(capsys):
     long = "I would not say that the film is bad but nobody laughed once"
     _, out, _ = run(capsys, long, "--approximator", "spex", "--budget", "700")
     assert "700 coalitions evaluated" in out
+
+
+def test_a_store_is_used_again_and_refuses_another_text(capsys, tmp_path):
+    path = str(tmp_path / "values.sqlite")
+    _, first, _ = run(capsys, SENTENCE, "--store", path)
+    status, second, _ = run(capsys, SENTENCE, "--store", path)
+    assert status == 0
+    assert "64 coalitions evaluated, R²" in first
+    assert "64 coalitions evaluated (64 of them in an earlier run), R²" in second
+    assert first.splitlines()[5:] == second.splitlines()[5:]
+    status, out, err = run(capsys, "Her acting often fails to impress", "--store", path)
+    assert (status, out) == (2, "")
+    assert "text" in err
+    assert "Give another file" in err
+
+
+def test_a_dry_run_says_what_it_would_cost_and_keeps_what_it_paid(capsys, tmp_path):
+    path = str(tmp_path / "values.sqlite")
+    status, out, _ = run(capsys, SENTENCE, "--dry-run", "--store", path)
+    assert status == 0
+    assert out.startswith("64 masks: ")
+    assert "tokens" in out
+    assert "earlier run" in run(capsys, SENTENCE, "--store", path)[1]

