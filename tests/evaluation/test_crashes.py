@@ -145,9 +145,10 @@ def test_on_a_full_disk_the_values_are_in_the_exception_and_later_in_the_store(l
 
 def test_what_the_store_could_not_take_is_written_by_the_next_call(tmp_path, monkeypatch):
     evaluator = quiet(CountingGame(), store=tmp_path / "values", batch_size=64)
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space") as caught:
+    with monkeypatch.context() as patch:
         patch.setattr(evaluator.store, "append", refuse)
-        evaluator(all_coalitions(6))
+        with pytest.raises(OSError, match="no space") as caught:
+            evaluator(all_coalitions(6))
     np.testing.assert_array_equal(caught.value.evaluated_values, truth(all_coalitions(6)))
     assert len(evaluator.store) == 0
     evaluator(all_coalitions(6)[:1])
