@@ -162,8 +162,7 @@ def _report(options: argparse.Namespace, game: TextGame, result: Recovery, store
     r2 = "unknown" if result.r2 is None else f"{result.r2:.3f} ({result.r2_kind})"
     lines = [
         f"{options.model}: {_score(options)}",
-        f"players: {game.n_players} {options.players}, absent ones "
-        + ABSENT[options.removal],
+        f"players: {game.n_players} {options.players}, absent ones " + ABSENT[options.removal],
         f"v(empty) = {game.empty_coalition_value:+.3f}   v(N) = {game.grand_coalition_value:+.3f}",
         f"{evaluated}, R² {r2}, seed {options.seed}",
     ]
