@@ -207,7 +207,7 @@ def cells(rows, *names):
 def mean(rows, key, form="{:.3f}"):
     values = [row[key] for row in rows if key in row]
     if not values:
-        return "refused"
+        return "refused" if rows else "–"
     note = "" if len(values) == len(rows) else f" ({len(rows) - len(values)} refused)"
     return form.format(np.mean(values)) + note
 
@@ -249,7 +249,7 @@ def worst(rows):
                 m: [r["r2"] for r in group if r["cell"]["method"] == m and "r2" in r]
                 for m in ("spex", other)
             }
-            if r2[other]:
+            if r2[other] and r2["spex"]:
                 gaps[cell] = np.mean(r2["spex"]) - np.mean(r2[other])
         low = min(gaps, key=gaps.get)
         yield (
@@ -263,7 +263,7 @@ def report_noise(log):
     out, reach = [], []
     for n, count, budgets in NOISY:
         rows = log.select(section="noise", game=f"sparse, n={n}, {count} terms")
-        for decibels in DECIBELS:
+        for decibels in DECIBELS if rows else ():
             first = {}
             for budget in budgets:
                 f1 = {
@@ -271,7 +271,7 @@ def report_noise(log):
                     for m in ("shapiq", "decode")
                 }
                 for m, value in f1.items():
-                    if value != "refused" and float(value.split()[0]) >= 0.9:
+                    if value[0].isdigit() and float(value.split()[0]) >= 0.9:
                         first.setdefault(m, f"{budget:,}")
                 if budget == budgets[0]:
                     out.append([n, count, f"{decibels} dB", f"{budget:,}", *f1.values()])
@@ -310,6 +310,7 @@ def report_cost(log):
     return [
         "## Seconds and peak memory, medians of 3 seeds",
         "",
+        "Taken on a busy machine, each seed's methods one after the other. "
         "In brackets how many times faster than shapiq, and the share of its memory. The second "
         "run is in the same process, so compilation and tables that are kept do not count.",
         "",
