@@ -301,8 +301,10 @@ class Evaluator(Game):
         size = self._rows_a_batch(len(missing))
         pending = Pending(missing, size, self._ledger.missing)
         results = evaluated(pending, self.game, self.n_players, self._token)
+        shown = {"desc": "Evaluating", "unit": "mask", "disable": not self.progress}
+        bar = tqdm(total=n_asked, initial=n_asked - len(missing), **shown)
         try:
-            with self._bar(n_asked, len(missing)) as bar, silenced(self.game), closing(results):
+            with bar, silenced(self.game), closing(results):
                 for batch, outputs in results:
                     self._ledger.n_evaluated += len(batch.keys)
                     bar.update(len(batch.keys))
@@ -326,15 +328,6 @@ class Evaluator(Game):
             )
             raise ValueError(msg)
         return first
-
-    def _bar(self, total: int, missing: int) -> Any:
-        return tqdm(
-            desc="Evaluating",
-            unit="mask",
-            total=total,
-            initial=total - missing,
-            disable=not self.progress,
-        )
 
     def _keep(self, error: BaseException, keys: list[bytes]) -> None:
         """Put what is known into the exception that ends a call, and say where else it is."""

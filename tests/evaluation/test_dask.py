@@ -22,7 +22,7 @@ ROWS = draw(10, 200)
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(tmp_path_factory):
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         distributed.LocalCluster(
@@ -30,6 +30,7 @@ def cluster():
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
+            local_directory=str(tmp_path_factory.mktemp("dask")),
             dashboard_address=None,
             silence_logs="CRITICAL",
         ) as local,
