@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -57,8 +57,7 @@ class Evaluator(Game):
     its class or function, its number of players and their names only, so give each such game a
     file of its own.
 
-    While the game runs, its own bar is switched off (``progress`` and ``verbose``, where it has
-    them).
+    While the game runs, its own bar (``progress``, ``verbose``) is switched off.
 
     Args:
         game: A shapiq.Game, or a function from bool (m, n) to (m,), (m, 1) or (m, k) numbers. The
@@ -197,6 +196,9 @@ class Evaluator(Game):
                 if missing := self._ledger.missing(keys):
                     self._pay(missing, n_asked=len(set(keys)))
             except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):  # it may have come while recording
+                    with suppress(OSError):
+                        self._ledger.save()
                 self._keep(error, keys)
                 raise
             return self._ledger.answer(keys)

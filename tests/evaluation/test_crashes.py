@@ -155,6 +155,22 @@ def test_what_the_store_could_not_take_is_written_by_the_next_call(tmp_path, mon
     assert len(evaluator.store) == 64 == evaluator.n_evaluated
 
 
+def test_ctrl_c_while_a_batch_is_recorded_costs_nothing(tmp_path, monkeypatch):
+    evaluator = quiet(CountingGame(), store=tmp_path / "values", batch_size=64)
+    append, pressed = evaluator.store.append, []
+
+    def interrupted(*batch):
+        append(*batch)
+        if not pressed:
+            pressed.append(True)
+            press_ctrl_c(None)
+
+    monkeypatch.setattr(evaluator.store, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluator(all_coalitions(6))
+    assert len(Store(tmp_path / "values")) == 64
+
+
 # ---------------------------------------------------------------------- two at once
 def test_processes_that_share_a_store_agree_and_share_the_work(tmp_path):
     """The noise of the game tells the processes apart: whose value came first stays."""

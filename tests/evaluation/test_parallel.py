@@ -293,7 +293,7 @@ def test_ctrl_c_among_workers_keeps_what_was_recorded(tmp_path):
     timer.join()
     kept = len(Store(tmp_path / "values"))
     assert 6 < kept < 200
-    assert len(caught.value.evaluated_values) == kept
+    assert kept <= len(caught.value.evaluated_values) <= kept + 2  # a batch may be in hand
     time.sleep(0.1)  # threads cannot be stopped: let them end
     np.testing.assert_array_equal(evaluator(ROWS), truth(ROWS))
-    assert evaluator.n_evaluated in (200, 202)  # a batch may be in hand, paid but not recorded
+    assert evaluator.n_evaluated in (200, 202)  # it may not have been recorded

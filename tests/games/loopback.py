@@ -61,10 +61,10 @@ class Handler(BaseHTTPRequestHandler):
             state["most_busy"] = max(state["most_busy"], state["busy"])
         try:
             time.sleep(state["delay"])
-            self.answer(state["trouble"](number), body)
-        finally:
+        finally:  # before the answer, upon which the client may ask again
             with state["lock"]:
                 state["busy"] -= 1
+        self.answer(state["trouble"](number), body)
 
     def answer(self, trouble, body):
         if trouble == "hang up":
