@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["Database", "pragma"]
+__all__ = ["Database", "in_transaction", "pragma"]
+
+T = TypeVar("T")
 
 _PATIENCE = 60.0  # seconds to wait for another process to finish writing
 # SQLite forbids a forked child even to close what its parent had opened, so nothing may drop it.
@@ -53,16 +55,15 @@ class Database:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # damaged texts, too
             self.refuse(str(error), error)
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection in a transaction: all that is done with it is kept, or nothing.
+    def write(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Do something with the connection of which all is kept, or nothing.
 
         Raises:
             ValueError: As :meth:`reading`.
             OSError: As :meth:`reading`, or if the disk is full.
         """
-        with self.reading() as connection, transaction(connection):
-            yield connection
+        with self.reading() as connection:
+            return in_transaction(connection, action)
 
     def refuse(self, why: str, cause: Exception | None = None) -> NoReturn:
         """Say that this is not what it should be.
@@ -118,17 +119,17 @@ class Database:
         )
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, for any reason to break off."""
-    connection.execute("BEGIN IMMEDIATE")
+def in_transaction(connection: sqlite3.Connection, action: Callable[[sqlite3.Connection], T]) -> T:
+    """All or nothing, whatever breaks off; not a context manager, so that Ctrl-C finds no gap."""
     try:
-        yield
+        connection.execute("BEGIN IMMEDIATE")
+        result = action(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # SQLite has rolled back by itself where the disk was full
             connection.execute("ROLLBACK")
         raise
+    return result
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> Any:

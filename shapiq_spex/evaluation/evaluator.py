@@ -190,7 +190,7 @@ class Evaluator(Game):
         ``evaluated_coalitions`` (d, n) and ``evaluated_values`` (d,), or (d, k) where k > 1.
         """
         keys = self._keys(coalitions)
-        with self._turn:
+        with self._turn():
             try:
                 self._ledger.save()
                 if missing := self._ledger.missing(keys):

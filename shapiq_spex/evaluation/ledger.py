@@ -77,7 +77,7 @@ class Ledger:
 
     def missing(self, keys: Sequence[bytes]) -> list[bytes]:
         """Return the distinct coalitions that no one has paid for yet, in order."""
-        with self._lock:
+        with self._lock():
             self._read_store()
             return list(dict.fromkeys(key for key in keys if key not in self._place))
 
@@ -107,24 +107,19 @@ class Ledger:
             OSError: If the store cannot be written; the outputs stay in memory then, and
                 :meth:`save` tries again.
         """
-        with self._lock:
+        with self._lock():
             self._paid.update(keys)
-            new = self._remember(keys, outputs)
-            if self.store is not None:
-                self._unsaved += new
+            new = [key for key in keys if key not in self._place]
+            self._unsaved += new  # before they are known, because Ctrl-C may come in between
+            self._remember(keys, outputs)
             return self.save() and len(new) == len(keys)
 
     def save(self) -> bool:
         """Write what the store has not taken yet; result and errors as :meth:`record`."""
-        with self._lock:
-            if self.store is None or not self._unsaved:
-                return True
-            mine = len(self._unsaved)
-            with self.store.writing():
-                self._read_store()
-                alone = len(self._unsaved) == mine
-                if self._unsaved:
-                    self.store.append(self._unsaved, self.outputs(self._unsaved))
+        with self._lock():
+            alone = True
+            if self.store is not None and self._unsaved:
+                alone = self.store.write(self._append_unsaved)
             self._unsaved = []
             return alone
 
@@ -132,6 +127,15 @@ class Ledger:
         """Close the store."""
         if self.store is not None:
             self.store.close()
+
+    def _append_unsaved(self) -> bool:
+        self._unsaved = self.known(self._unsaved)
+        mine = len(self._unsaved)
+        self._read_store()
+        alone = len(self._unsaved) == mine
+        if self.store is not None and self._unsaved:
+            self.store.append(self._unsaved, self.outputs(self._unsaved))
+        return alone
 
     def _read_store(self) -> None:
         """Take over what has been written since this was last done, also by others."""
@@ -148,8 +152,8 @@ class Ledger:
         keys: list[bytes],
         outputs: NDArray[np.float64],
         instead_of: Collection[bytes] = (),
-    ) -> list[bytes]:
-        """Keep what is new, or better than what is there; return the coalitions kept."""
+    ) -> None:
+        """Keep what is new, or better than what is there."""
         self._check_width(outputs)
         rows = [i for i, key in enumerate(keys) if key not in self._place or key in instead_of]
         start, stop = self._n_rows, self._n_rows + len(rows)
@@ -160,9 +164,7 @@ class Ledger:
             self._outputs = larger
         self._outputs[start:stop] = outputs[rows]
         self._n_rows = stop
-        kept = [keys[i] for i in rows]
-        self._place.update(zip(kept, range(start, stop), strict=True))
-        return kept
+        self._place.update(zip([keys[i] for i in rows], range(start, stop), strict=True))
 
     def _check_width(self, outputs: NDArray[np.float64]) -> None:
         if self._place and outputs.shape[1] != self._outputs.shape[1]:

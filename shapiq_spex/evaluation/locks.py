@@ -10,11 +10,11 @@ __all__ = ["ProcessLock"]
 
 
 class ProcessLock:
-    """A re-entrant lock; in a forked or unpickled copy nobody holds it.
+    """Gives this process's re-entrant lock; in a forked or unpickled copy nobody holds it.
 
     Examples:
         >>> lock = ProcessLock()
-        >>> with lock, lock:
+        >>> with lock(), lock():
         ...     pass
     """
 
@@ -22,17 +22,10 @@ class ProcessLock:
         """See the class."""
         self._locks: dict[int, threading.RLock] = {}
 
-    def __enter__(self) -> None:
-        """Wait for it."""
-        self._mine().acquire()
-
-    def __exit__(self, *_: object) -> None:
-        """Let the next one in."""
-        self._mine().release()
+    def __call__(self) -> threading.RLock:
+        """Return the lock itself, whose own entering no Ctrl-C can tear apart."""
+        return self._locks.setdefault(os.getpid(), threading.RLock())
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing of this process."""
         return {"_locks": {}}
-
-    def _mine(self) -> threading.RLock:
-        return self._locks.setdefault(os.getpid(), threading.RLock())

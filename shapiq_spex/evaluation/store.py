@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 import warnings
 import zlib
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from shapiq_spex.evaluation.database import Database, pragma, transaction
+from shapiq_spex.evaluation.database import Database, in_transaction, pragma
 from shapiq_spex.evaluation.identity import differences, loaded_versions
 from shapiq_spex.evaluation.keys import coalitions_of, split
 
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 __all__ = ["Store"]
+
+T = TypeVar("T")
 
 _APPLICATION_ID = 0x53504558  # "SPEX", in the header of the file
 _FORMAT = 1
@@ -65,8 +66,8 @@ class Store:
         >>> import tempfile
         >>> folder = tempfile.TemporaryDirectory()
         >>> path = Path(folder.name) / "values.sqlite"
-        >>> with Store(path, {"model": "a", "n_players": 8}) as store, store.writing():
-        ...     store.append([b"k"], np.array([[1.0, 2.0]]))
+        >>> with Store(path, {"model": "a", "n_players": 8}) as store:
+        ...     store.write(lambda: store.append([b"k"], np.array([[1.0, 2.0]])))
         >>> with Store(path) as store:
         ...     len(store), list(store.batches()), store.identity["model"]
         (1, [(1, [b'k'], array([[1., 2.]]))], 'a')
@@ -103,18 +104,16 @@ class Store:
         for number, *content in rows:
             yield number, *self._decoded(*content)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Keep all other processes from writing; what is appended meanwhile is kept as a whole.
+    def write(self, action: Callable[[], T]) -> T:
+        """Do something while no other process can write; what it appends is kept as a whole.
 
         Raises:
             OSError: If the disk is full or the file cannot be written; nothing is written then.
         """
-        with self._database.writing():
-            yield
+        return self._database.write(lambda _: action())
 
     def append(self, keys: Sequence[bytes], outputs: NDArray[np.float64]) -> None:
-        """Write a batch; to be called within :meth:`writing`, with coalitions that are not there.
+        """Write a batch; to be called within :meth:`write`, with coalitions that are not there.
 
         Args:
             keys: Packed coalitions, all of one length.
@@ -165,8 +164,7 @@ class Store:
 
     def write_meta(self, meta: Mapping[str, Any]) -> None:
         """Leave a note in the file, such as the arguments of a command: what JSON can hold."""
-        with self._database.writing() as connection:
-            _write_about(connection, "meta", meta)
+        self._database.write(lambda connection: _write_about(connection, "meta", meta))
 
     def close(self) -> None:
         """Close the file; it is opened again when it is used again."""
@@ -225,8 +223,7 @@ def _is_blank(connection: sqlite3.Connection) -> bool:
 
 
 def _create(connection: sqlite3.Connection, identity: Mapping[str, Any]) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    with transaction(connection):
+    def make(connection: sqlite3.Connection) -> None:
         if not _is_blank(connection):  # another process was faster
             return
         for statement in _SCHEMA:
@@ -235,6 +232,9 @@ def _create(connection: sqlite3.Connection, identity: Mapping[str, Any]) -> None
         _write_about(connection, "versions", loaded_versions())
         _write_about(connection, "created", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
         _write_about(connection, "meta", {})
+
+    connection.execute("PRAGMA journal_mode = WAL")
+    in_transaction(connection, make)
 
 
 def _write_about(connection: sqlite3.Connection, name: str, content: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ def fork_while_it_is_open(store, folder, answers):
         DiaryGame(folder, n_players=N), store=store, batch_size=BATCH, progress=False
     )
     evaluator(rows[:40])
-    with evaluator._turn:  # held by the parent, whatever the child does
+    with evaluator._turn():  # held by the parent, whatever the child does
         child = os.fork()
         if child == 0:
             other = threading.Thread(target=evaluator, args=(rows[:200],), daemon=True)

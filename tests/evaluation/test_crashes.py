@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import signal
+import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -169,6 +171,32 @@ def test_ctrl_c_while_a_batch_is_recorded_costs_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         evaluator(all_coalitions(6))
     assert len(Store(tmp_path / "values")) == 64
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_at_any_moment_leaves_no_lock_and_no_transaction_behind(tmp_path):
+    """The game takes no time, so most of these hit the recording."""
+    rng = np.random.default_rng(0)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for trial in range(40):
+            game = CountingGame(10)
+            evaluator = quiet(game, store=tmp_path / str(trial))
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 1e-2))
+                evaluator(draw(10, 200))
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            found = []
+            other = threading.Thread(target=lambda: found.append(evaluator(draw(10, 200))))  # noqa: B023
+            other.start()
+            other.join(30)
+            np.testing.assert_array_equal(found, [truth(draw(10, 200))])
+            assert len(Store(tmp_path / str(trial))) == 200
+            assert evaluator.n_evaluated <= game.n_asked <= 200 + BATCH
+            evaluator.close()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 # ---------------------------------------------------------------------- two at once
