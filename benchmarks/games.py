@@ -97,3 +97,14 @@ def tables(folder, per_family):
         step = max(1, len(paths) // per_family)
         for path in paths[::step][:per_family]:
             yield family.name, path.stem, Table(path)
+
+
+def main_effects(game, n, budget, seed):
+    """What scikit-learn's RidgeCV on main effects makes of as many uniform masks: a predictor."""
+    from sklearn.linear_model import RidgeCV
+
+    from shapiq_spex.proxyspex.plan import plan_uniform
+
+    masks = plan_uniform(n, budget, np.random.default_rng(seed)).coalitions
+    model = RidgeCV(alphas=np.logspace(-3, 4, 40)).fit(masks.astype(float), game(masks))
+    return lambda coalitions: model.predict(coalitions.astype(float))

@@ -1,5 +1,5 @@
 """Claim: ProxySPEX with its Gaussian process explains real games better per model call than
-shapiq's ProxySPEX and than a ridge regression on main effects, in a fraction of the time.
+shapiq's ProxySPEX and than a ridge regression on main effects, in less time.
 
 Side by side in one run, same games, budgets and seeds:
 
@@ -34,55 +34,12 @@ from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
 import numpy as np
+from harness import ONE_THREAD
+
+from games import Review, main_effects, tables
 
 HERE = Path(__file__).parent
 METHODS = ("ridge", "shapiq", "gbt", "gp")
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
-REVIEW = """I went into this film expecting very little, and for the first half hour it seemed
-determined to confirm every doubt I had about it. The jokes never land, the lighting is flat and the
-hero has all the charm of a wet towel. Then something strange happens: the story stops trying to
-please anybody, the villain turns out to be the only honest person in town, and a long quiet scene
-in a kitchen becomes the most moving thing I have watched this year. It is not a great film, and
-nobody could call the ending satisfying, but I cannot stop thinking about it. The supporting cast is
-wonderful, the music is hardly ever intrusive, and the final shot almost redeems the clumsy script.
-I would not recommend it to everyone, yet I have already seen it twice and I do not regret a single
-minute of it."""
-
-
-class Table:
-    """A game whose values are all known."""
-
-    def __init__(self, path):
-        with np.load(path, allow_pickle=False) as data:
-            coalitions, values = data["coalitions"], data["values"]
-        self.n = coalitions.shape[1]
-        self.table = np.empty(2**self.n)
-        self.table[self._index(coalitions)] = values
-
-    def _index(self, coalitions):
-        return coalitions.astype(np.int64) @ (1 << np.arange(self.n))
-
-    def __call__(self, coalitions):
-        return self.table[self._index(coalitions)]
-
-    def judged_on(self):
-        return np.arange(2**self.n)[:, None] >> np.arange(self.n) & 1 == 1
-
-
-class Review:
-    """The first words of a review, scored by MiniLM."""
-
-    def __init__(self, words):
-        from shapiq_spex import TextGame
-
-        self.game = TextGame.from_encoder(" ".join(REVIEW.split()[:words]), progress=False)
-        self.n = self.game.n_players
-
-    def __call__(self, coalitions):
-        return self.game(coalitions)
-
-    def judged_on(self):
-        return np.random.default_rng(10**6 + self.n).random((1000, self.n)) < 0.5
 
 
 class Timed:
@@ -109,13 +66,7 @@ def ours(proxy, game, budget, seed):
 
 
 def ridge(game, budget, seed):
-    from sklearn.linear_model import RidgeCV
-
-    from shapiq_spex.proxyspex.plan import plan_uniform
-
-    masks = plan_uniform(game.game.n, budget, np.random.default_rng(seed)).coalitions
-    model = RidgeCV(alphas=np.logspace(-3, 4, 40)).fit(masks.astype(float), game(masks))
-    return lambda coalitions: model.predict(coalitions.astype(float)), None
+    return main_effects(game, game.game.n, budget, seed), None
 
 
 class Peer:
@@ -196,13 +147,8 @@ def run(games, budgets, seeds, peer, log):
 
 
 def load_games(folder, per_family, words):
-    tables = []
-    for family in sorted(path for path in folder.iterdir() if path.is_dir()):
-        paths = sorted(family.glob("*.npz"))
-        step = max(1, len(paths) // per_family)
-        tables += [(family.name, p.stem, Table(p)) for p in paths[::step][:per_family]]
     texts = [(f"MiniLM review, {n} words", f"review-{n}", Review(n)) for n in words]
-    return tables + texts
+    return [*tables(folder, per_family), *texts]
 
 
 def cell(rows, key, **which):

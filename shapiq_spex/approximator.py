@@ -165,7 +165,8 @@ def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
         >>> ask(lambda x: x.sum(axis=1), np.array([[True, True], [False, True]]))
         array([2., 1.])
     """
-    step = len(coalitions) if getattr(game, "keeps_values", False) else BLOCK_ROWS
+    keeps_values = getattr(game, "keeps_values", False)
+    step = len(coalitions) if keeps_values else BLOCK_ROWS
     values = np.empty(len(coalitions))
     done = 0
     try:
@@ -175,7 +176,8 @@ def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
             done = start + len(block)
         _check_finite(values)
     except BaseException as error:
-        keep(error, coalitions[:done], values[:done])
+        if not (keeps_values and hasattr(error, "evaluated_values")):  # or the game has said more
+            keep(error, coalitions[:done], values[:done])
         raise
     return values
 

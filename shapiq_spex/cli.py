@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _explain(options)
     except (ValueError, TypeError, ImportError, OSError) as error:
-        print(f"shapiq-spex: {error}", file=sys.stderr)
+        print(f"shapiq-spex: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("shapiq-spex: interrupted", file=sys.stderr)

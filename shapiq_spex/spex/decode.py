@@ -53,7 +53,7 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
         {(): 2.0, (4, 8, 15, 16): 1.0}
     """
     coded = slice(0, len(values) - plan.n_uniform)
-    found = peel(plan, values, soft=soft).series
+    found = peel(plan, values, soft=soft)
     if _is_rounding(values - found(plan.packed), values):
         return Decoded(found.truncate(energy=1 - EXACT), complete=True)
     for _ in range(PASSES):
@@ -62,7 +62,7 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
         left = values - fitted(plan.packed)
         if _is_rounding(left, values):
             return Decoded(fitted.truncate(energy=1 - EXACT), complete=True)
-        found = fitted + peel(plan, left, soft=soft).series
+        found = fitted + peel(plan, left, soft=soft)
         if len(found) == len(fitted):
             break
     left = left[coded]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,19 +18,7 @@ if TYPE_CHECKING:
 ROUNDS = 1000
 
 
-class Peeled(NamedTuple):
-    """What peeling found.
-
-    Attributes:
-        series: The coefficients taken out of the bins.
-        energy_left: Share of the energy of the measurements that is left, in [0, 1].
-    """
-
-    series: FourierSeries
-    energy_left: float
-
-
-def peel(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Peeled:
+def peel(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> FourierSeries:
     """Recover the large Fourier coefficients of a game from the values of a plan.
 
     A set is taken out when the evidence for it (see :mod:`shapiq_spex.spex.evidence`) is worth its
@@ -50,7 +38,7 @@ def peel(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Peeled:
     measured = bins(plan, values)
     scale = (measured**2).mean()
     if scale == 0:
-        return Peeled(FourierSeries(np.zeros((0, plan.n), dtype=bool), np.zeros(0)), 0.0)
+        return FourierSeries(np.zeros((0, plan.n), dtype=bool), np.zeros(0))
     state = _State(plan, measured, CLEAN * scale)
     asked = [state.signs, state.likely_errors, state.pairs, state.kept, state.everything]
     asked = asked if soft else asked[:1]
@@ -59,8 +47,7 @@ def peel(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Peeled:
         if level == len(asked) or not state.alive.any():
             break
         level = 0 if state.take_out(asked[level]()) else level + 1
-    left = (state.measured**2).mean() / scale
-    return Peeled(FourierSeries.from_terms(plan.n, state.found), float(left))
+    return FourierSeries.from_terms(plan.n, state.found)
 
 
 class _State:

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapiq_spex.coding import bch
-from shapiq_spex.coding.bch import BCH, error_locators, inverse_of_bits, may_split
+from shapiq_spex.coding.bch import BCH, inverse_of_bits
 from shapiq_spex.coding.gf2m import Field
+from shapiq_spex.coding.locators import error_locators, may_split
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "bch_words.json").read_text())["codes"]
 

@@ -116,8 +116,11 @@ def test_an_approximator_resumes_where_it_broke_off(approximator, tmp_path):
     game = CountingGame(10)
     game.fail = lambda _: len(game.sizes) == 5 and press_ctrl_c(None)
     evaluator = quiet(game, store=tmp_path / "values")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         approximator(n=10, random_state=0).recover(100, evaluator)
+    # What the evaluator says it kept stands, and no one says less.
+    assert len(caught.value.evaluated_values) == evaluator.n_evaluated > 0
+    assert len(caught.value.__notes__) == 1
     game.fail = None
     resumed = approximator(n=10, random_state=0).recover(
         100, quiet(game, store=tmp_path / "values")
