@@ -9,6 +9,7 @@ import numpy as np
 
 from .series import FourierSeries
 
+ROUNDING = 1e-18  # share of the variance below which a miss needs no further sets
 HARM = 0.001  # share of the variance that meeting the ends may cost, where enough sets carry it
 FEWEST, MOST = 500, 20_000  # sets of one parity that carry a miss
 
@@ -22,8 +23,8 @@ def meet_ends(series: FourierSeries, empty: float, full: float) -> FourierSeries
     many small terms a sparse series leaves out; spread over K terms it costs r^2 / K of the
     variance over uniform coalitions. So beside the terms of the series the smallest sets of each
     parity carry it, spread evenly over the players: 500 of them, and up to 20,000 where the
-    miss is so large that it would cost more than a thousandth of the variance. A series that meets
-    both ends stays as it is. The efficient indices of the result add up to full - empty.
+    miss is so large that it would cost more than a thousandth of the variance; none where the miss
+    is rounding. A series that meets both ends stays as it is. The efficient indices of the result add up to full - empty.
 
     Args:
         series: Any series over n players.
@@ -43,8 +44,9 @@ def meet_ends(series: FourierSeries, empty: float, full: float) -> FourierSeries
     variance = series.energy_by_order()[1:].sum()
     for parity, miss in enumerate(misses):
         if miss != 0:
-            count = _carriers(miss, variance)
-            series = _shifted(series + _smallest_sets(series.n, parity, count), parity, miss)
+            if miss**2 > ROUNDING * variance or not (series.degrees % 2 == parity).any():
+                series = series + _smallest_sets(series.n, parity, _carriers(miss, variance))
+            series = _shifted(series, parity, miss)
     return series
 
 

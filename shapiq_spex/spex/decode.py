@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shapiq_spex.spectral.refit import ridge_refit
+from shapiq_spex.spectral.series import FourierSeries
 
 from .peel import peel
 
 if TYPE_CHECKING:
-    from shapiq_spex.spectral.series import FourierSeries
-
     from .plan import SamplingPlan
 
-EXACT = 1e-9  # share of the energy of the values that counts as rounding
+EXACT = 1e-9  # share of the energy of the values below which all terms were found
+ROUNDING = 1e-20  # share of the energy of the values that counts as rounding
 ENOUGH = 0.01  # of R²: a further gain that is not worth another fit
 PASSES = 4  # of fitting what was found and peeling what that leaves, at most
 PRODUCTS = 3 * 10**10  # multiplications that looking for it may take
@@ -54,14 +54,15 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     """
     coded = slice(0, len(values) - plan.n_uniform)
     found = peel(plan, values, soft=soft)
-    if _is_rounding(values - found(plan.packed), values):
-        return Decoded(found.truncate(energy=1 - EXACT), complete=True)
     for _ in range(PASSES):
+        left = values - found(plan.packed)
+        if _share(left, values) <= EXACT:
+            return Decoded(_polished(found, plan, values), complete=True)
         # A joint fit of what was found mends its amplitudes, and shows what they had hidden.
         fitted = ridge_refit(found.support, plan.packed[coded], values[coded])
         left = values - fitted(plan.packed)
-        if _is_rounding(left, values):
-            return Decoded(fitted.truncate(energy=1 - EXACT), complete=True)
+        if _share(left, values) <= EXACT:
+            return Decoded(_polished(fitted, plan, values), complete=True)
         found = fitted + peel(plan, left, soft=soft)
         if len(found) == len(fitted):
             break
@@ -72,8 +73,21 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     return Decoded(fitted, complete=bool(nothing))
 
 
-def _is_rounding(left: np.ndarray, values: np.ndarray) -> bool:
-    return bool((left**2).sum() <= EXACT * ((values - values.mean()) ** 2).sum())
+def _share(left: np.ndarray, values: np.ndarray) -> float:
+    """The share of the energy of the values that is left."""
+    energy = ((values - values.mean()) ** 2).sum()
+    return float((left**2).sum() / energy) if energy > 0 else 0.0
+
+
+def _polished(series: FourierSeries, plan: SamplingPlan, values: np.ndarray) -> FourierSeries:
+    """The series fitted until rounding alone is left, without the terms that are rounding."""
+    for _ in range(2):  # the penalty of a first fit, small as it is, leaves a little
+        left = values - series(plan.packed)
+        if _share(left, values) <= ROUNDING:
+            break
+        series = series + ridge_refit(series.support, plan.packed, left)
+    kept = series.coefficients**2 > ROUNDING * (series.coefficients**2).sum()
+    return FourierSeries(series.support[kept], series.coefficients[kept])
 
 
 class Estimate(NamedTuple):

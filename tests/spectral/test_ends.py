@@ -101,3 +101,16 @@ def test_its_input_stays_as_it_is():
     before = series.coefficients.copy()
     meet_ends(series, 1.0, 2.0)
     np.testing.assert_array_equal(series.coefficients, before)
+
+
+@pytest.mark.parametrize("miss", [1e-6, 1e-10])
+def test_a_miss_of_rounding_size_needs_no_further_sets(miss):
+    series = FourierSeries.from_terms(40, {(): 1.0, (3,): 2.0, (4, 7): -1.0, (1, 2, 9): 0.5})
+    found = meet_ends(series, *(ends(series) + np.array([miss, -miss])))
+    np.testing.assert_allclose(ends(found), ends(series) + [miss, -miss], rtol=1e-13)
+    assert (len(found) == len(series)) == (miss < 1e-9)
+
+
+def test_a_miss_of_a_parity_without_terms_has_sets_to_carry_it():
+    found = meet_ends(FourierSeries.from_terms(40, {(): 1.0, (4, 7): -1.0}), 0.0, 1e-10)
+    np.testing.assert_allclose(ends(found), [0.0, 1e-10], atol=1e-13)

@@ -25,6 +25,15 @@ def test_a_sparse_game_without_hierarchy_is_exact(decoder, seed):
     assert result.r2 == pytest.approx(1.0, abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_where_bins_are_crowded_the_terms_of_the_game_and_no_others_are_left(seed):
+    # 50 terms meet in 48 bins: peeling misjudges amplitudes, and joint fits mend them.
+    game = sparse(64, [1] * 10 + [2] * 10 + [3] * 10 + [4] * 10 + [5] * 10, seed)
+    result = SPEX(n=64, random_state=seed).recover(1000, game)
+    assert result.series.terms().keys() == game.terms().keys()
+    assert np.abs((result.series - game).coefficients).max() < 1e-12
+
+
 def test_where_decoding_succeeds_the_surrogate_alone_fails():
     game = sparse(60, [5] * 10, 0)
     assert ProxySPEX(n=60, random_state=0).recover(2000, game).r2 < 0.2
