@@ -24,7 +24,8 @@ def meet_ends(series: FourierSeries, empty: float, full: float) -> FourierSeries
     variance over uniform coalitions. So beside the terms of the series the smallest sets of each
     parity carry it, spread evenly over the players: 500 of them, and up to 20,000 where the
     miss is so large that it would cost more than a thousandth of the variance; none where the miss
-    is rounding. A series that meets both ends stays as it is. The efficient indices of the result add up to full - empty.
+    is rounding. A series that meets both ends stays as it is. The efficient indices of the result
+    add up to full - empty.
 
     Args:
         series: Any series over n players.

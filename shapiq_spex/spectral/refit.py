@@ -61,7 +61,9 @@ def ridge_refit(
 
 def characters(coalitions: np.ndarray, support: np.ndarray) -> np.ndarray:
     """The matrix chi_S(x) = (-1)^|S and x|: bool (m, n) and bool (s, n) to float64 (m, s)."""
-    odd = (coalitions.astype(np.float32) @ support.T.astype(np.float32)).astype(np.int32) & 1
+    used = support.any(axis=0)
+    rows, sets = coalitions[:, used].astype(np.float32), support[:, used].astype(np.float32)
+    odd = (rows @ sets.T).astype(np.int32) & 1
     return 1.0 - 2.0 * odd
 
 

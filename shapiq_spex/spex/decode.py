@@ -85,7 +85,7 @@ def _polished(series: FourierSeries, plan: SamplingPlan, values: np.ndarray) -> 
         left = values - series(plan.packed)
         if _share(left, values) <= ROUNDING:
             break
-        series = series + ridge_refit(series.support, plan.packed, left)
+        series = series + ridge_refit(series.support, plan.packed[:], left)
     kept = series.coefficients**2 > ROUNDING * (series.coefficients**2).sum()
     return FourierSeries(series.support[kept], series.coefficients[kept])
 

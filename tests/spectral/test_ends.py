@@ -107,7 +107,7 @@ def test_its_input_stays_as_it_is():
 def test_a_miss_of_rounding_size_needs_no_further_sets(miss):
     series = FourierSeries.from_terms(40, {(): 1.0, (3,): 2.0, (4, 7): -1.0, (1, 2, 9): 0.5})
     found = meet_ends(series, *(ends(series) + np.array([miss, -miss])))
-    np.testing.assert_allclose(ends(found), ends(series) + [miss, -miss], rtol=1e-13)
+    np.testing.assert_allclose(ends(found), ends(series) + np.array([miss, -miss]), rtol=1e-13)
     assert (len(found) == len(series)) == (miss < 1e-9)
 
 
