@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapiq_spex.games.inference import inference
 from shapiq_spex.games.language import AnswerScorer
 from shapiq_spex.games.local import Batch, in_batches
 from shapiq_spex.games.spans import Encoding
@@ -157,7 +158,7 @@ class CausalScorer(AnswerScorer):
             kept, columns = np.unique(wanted, return_inverse=True)
             settings["logits_to_keep"] = torch.from_numpy(kept).to(self._device)
             wanted = columns.reshape(wanted.shape)
-        with torch.inference_mode():
+        with inference():
             logits = self.local.model(**settings).logits
             return logits[torch.arange(len(rows))[:, None], torch.from_numpy(wanted)]
 
@@ -175,7 +176,7 @@ class CausalScorer(AnswerScorer):
 
         settings = {"logits_to_keep": 1} if self.local.accepts("logits_to_keep") else {}
         given = torch.from_numpy(ids.astype(np.int64))[None].to(self._device)
-        with torch.inference_mode():
+        with inference():
             output = self.local.model(input_ids=given, use_cache=True, **settings)
         cache = getattr(output, "past_key_values", None)
         repeatable = all(

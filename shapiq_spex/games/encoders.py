@@ -56,7 +56,7 @@ class ClassScorer(LocalScorer):
         *,
         label: int | str | None = None,
         output: Output = "log_odds",
-        batch_size: int = 64,
+        batch_size: int = 32,
         device: Any = None,
     ) -> None:
         """See the class."""
@@ -147,7 +147,7 @@ class SimilarityScorer(LocalScorer):
         labels: Sequence[str] = ("positive review", "negative review"),
         query: str | None = None,
         pooling: Pooling = "mean",
-        batch_size: int = 64,
+        batch_size: int = 32,
         device: Any = None,
     ) -> None:
         """See the class."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapiq_spex.games.inference import inference
 from shapiq_spex.games.spans import Encoding
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class LocalModel:
         first, other, another = [i for i in range(4) if i != self.pad_id][:3]
         ids = torch.tensor([[first, other], [first, another]], device=self.model.device)
         self.model.eval()
-        with torch.inference_mode():
+        with inference():
             states = self.model.base_model(input_ids=ids)[0].float()[:, 0]
         scale, eps = states.abs().max(), torch.finfo(self.model.dtype).eps
         return bool((states[0] - states[1]).abs().max() <= 32 * eps * scale)
@@ -173,10 +174,9 @@ class LocalModel:
     def _forward(
         self, sequences: list[TokenIds], read: Callable[[Any, Any], Any]
     ) -> NDArray[np.float64]:
-        import torch
 
         batch = Batch.of(sequences, self.pad_id or 0, self.model.device)
-        with torch.inference_mode(), _some_pad_id(self.model):
+        with inference(), _some_pad_id(self.model):
             output = self.model(input_ids=batch.ids, attention_mask=batch.seen)
             answer = read(output, batch.seen)
         return np.asarray(answer.cpu().double())

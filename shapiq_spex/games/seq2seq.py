@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shapiq_spex.games.inference import inference
 from shapiq_spex.games.language import AnswerScorer
 from shapiq_spex.games.local import Batch, in_batches
 
@@ -81,12 +82,12 @@ class Seq2SeqScorer(AnswerScorer):
 
         batch = Batch.of(rows, self.local.pad_id or 0, self._device)
         model = self.local.model
-        with torch.inference_mode():
+        with inference():
             states = model.get_encoder()(input_ids=batch.ids, attention_mask=batch.seen)
 
         def logits_after(stem: tuple[int, ...]) -> Any:
             read = torch.tensor([self._start_id, *stem], device=self._device)
-            with torch.inference_mode():
+            with inference():
                 return model(
                     encoder_outputs=states,
                     attention_mask=batch.seen,
