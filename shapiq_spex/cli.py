@@ -105,6 +105,8 @@ def _explain(options: argparse.Namespace) -> None:
         if options.dry_run:
             print(evaluator.estimate(budget))
             return
+        if evaluator.store is not None:
+            evaluator.store.write_meta(_arguments(options) | {"budget": budget})
         result = approximator.recover(budget, evaluator)
         stored = evaluator.n_from_store
     print(_report(options, game, result, stored))
@@ -113,6 +115,12 @@ def _explain(options: argparse.Namespace) -> None:
         options.json.write_text(record + "\n", encoding="utf-8")
     if options.plot:
         _draw(options.plot, game, result)
+
+
+def _arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What is left in a store, so that the game and the result can be made again from it."""
+    names = ("text", "model", "labels", "players", "removal", "approximator", "index", "max_order")
+    return {name: getattr(options, name) for name in (*names, "seed")}
 
 
 def _check_outputs(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shapiq_spex import FourierSeries, cli
+from shapiq_spex.evaluation import Store
 
 SENTENCE = "Her acting never fails to impress"
 
@@ -170,6 +171,11 @@ def test_spex_is_there(capsys):
 def test_a_store_is_used_again_and_refuses_another_text(capsys, tmp_path):
     path = str(tmp_path / "values.sqlite")
     _, first, _ = run(capsys, SENTENCE, "--store", path)
+    with Store(path) as store:  # enough to make the game and the result again
+        meta = store.meta
+    assert (meta["text"], meta["players"], meta["removal"]) == (SENTENCE, "words", "mask")
+    assert (meta["approximator"], meta["budget"], meta["seed"]) == ("proxyspex", 64, 0)
+    assert meta["labels"] == ["positive review", "negative review"]
     status, second, _ = run(capsys, SENTENCE, "--store", path)
     assert status == 0
     assert "64 coalitions evaluated, R²" in first
