@@ -104,8 +104,10 @@ class GaussianProcess:
                 series = settle(linked.read)
                 z = random_signs(n, rng)
                 lost = (series(z < 0) - center) / spread - linked.values(z)[:, -1]
-                error = linked.error + (lost**2).mean()
-                return Surrogate(series, float(1 - error / data.y[order].var()))
+                left = linked.left
+                error = (left**2).mean() + (lost**2).mean()
+                r2 = float(1 - error / data.y[order].var())
+                return Surrogate(series, r2, scattered(left * spread, order, len(values)))
             if n <= LARGEST_TABLE:
                 found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
             else:
@@ -113,8 +115,11 @@ class GaussianProcess:
             *held_out, series = (settle(one) for one in found)
             pairs = list(zip(folds, held_out, strict=True))
             errors = [values[out] - one(coalitions[out]) for out, one in pairs]
-        judged_values = values[order] if folds else values[:0]
-        return Surrogate(series, share_explained(np.concatenate([*errors, []]), judged_values))
+        if not folds:
+            return Surrogate(series, None)
+        left = np.concatenate(errors)
+        residuals = scattered(left, order, len(values))
+        return Surrogate(series, share_explained(left, values[order]), residuals)
 
     def _learn(
         self,
@@ -145,6 +150,13 @@ def blas_threads(rows: int) -> AbstractContextManager[object]:
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     return threadpool_limits(1, user_api="blas") if rows < SERIAL_ROWS else nullcontext()
+
+
+def scattered(values: np.ndarray, rows: np.ndarray, m: int) -> np.ndarray:
+    """Values (k,) in their rows of m, NaN in the others."""
+    out = np.full(m, np.nan)
+    out[rows] = values
+    return out
 
 
 def share_explained(errors: np.ndarray, values: np.ndarray) -> float | None:
