@@ -112,24 +112,27 @@ class BoostedTrees:
             return (finish(series * scale + constant) - constant) * (1 / scale)
 
         # The boosters round values to single precision and ignore gains below a fixed epsilon.
-        series, r2 = self._fit(data._replace(values=(data.values - mean) / scale), rng, settle)
-        return Surrogate(finish(series * scale + constant), r2)
+        scaled = data._replace(values=(data.values - mean) / scale)
+        series, residuals = self._fit(scaled, rng, settle)
+        r2 = 1 - float((residuals**2).sum() / (scaled.values**2).sum())
+        return Surrogate(finish(series * scale + constant), r2, residuals * scale)
 
     def _fit(
         self, data: _Data, rng: np.random.Generator, settle: Finish
-    ) -> tuple[FourierSeries, float]:
-        """The four steps, for values of mean 0."""
-        folds = data.folds(self.folds, rng)
+    ) -> tuple[FourierSeries, np.ndarray]:
+        """The four steps, for values of mean 0, and the residuals out of fold."""
+        parts = data.parts(self.folds, rng)
+        folds = [data.split(part) for part in parts]
         best = min(self._trials(folds, seed=int(rng.integers(2**31))), key=lambda t: t.error)
         own = [_read(ensemble, best, data.n) for ensemble in best.ensembles]
-        pairs = list(zip(own, folds, strict=True))
         ways = list(product(self.energies, (False, True)))
-        errors = [
-            sum(held.error(settle(_cut(series, rest, *way))) for series, (rest, held) in pairs)
-            for way in ways
-        ]
-        final = _cut(_read(best.fit(data), best, data.n), data, *ways[np.argmin(errors)])
-        return final, 1 - min(errors) / float((data.values**2).sum())
+        residuals = np.empty((len(ways), len(data.values)))
+        for series, part, (rest, held) in zip(own, parts, folds, strict=True):
+            for row, way in zip(residuals, ways, strict=True):
+                row[part] = held.residuals(settle(_cut(series, rest, *way)))
+        chosen = np.argmin((residuals**2).sum(axis=1))
+        final = _cut(_read(best.fit(data), best, data.n), data, *ways[chosen])
+        return final, residuals[chosen]
 
     def _trials(self, folds: list[tuple[_Data, _Data]], seed: int) -> Iterator[_Trial]:
         for depth, rate in product(self.depths, self.rates):
@@ -149,13 +152,24 @@ class _Data(NamedTuple):
 
     def folds(self, count: int, rng: np.random.Generator) -> list[tuple[_Data, _Data]]:
         """Pairs of the rows to fit and the rows held out."""
+        return [self.split(part) for part in self.parts(count, rng)]
+
+    def parts(self, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """The rows held out together."""
         m = len(self.values)
-        parts = np.array_split(rng.permutation(m), min(count, m))
-        return [(self._rows(np.setdiff1d(np.arange(m), part)), self._rows(part)) for part in parts]
+        return np.array_split(rng.permutation(m), min(count, m))
+
+    def split(self, part: np.ndarray) -> tuple[_Data, _Data]:
+        """The rows to fit and those held out."""
+        return self._rows(np.setdiff1d(np.arange(len(self.values)), part)), self._rows(part)
+
+    def residuals(self, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Values minus predictions."""
+        return self.values - predict(self.coalitions)
 
     def error(self, predict: Callable[[np.ndarray], np.ndarray]) -> float:
         """Sum of squared errors."""
-        return float(((predict(self.coalitions) - self.values) ** 2).sum())
+        return float((self.residuals(predict) ** 2).sum())
 
     def _rows(self, rows: np.ndarray) -> _Data:
         return _Data(self.coalitions[rows], self.values[rows])

@@ -10,10 +10,11 @@ import numpy as np
 
 from shapiq_spex.spectral.series import FourierSeries
 
-from .link import Linked, normal_scores, random_signs
-from .process import Data, Dense, Fitted, Model, Sparse
+from .link import Linked, normal_scores
+from .process import LARGEST_TABLE, Data, Dense, Fitted, Model, Sparse
 from .proxies import Surrogate
-from .readout import LARGEST_TABLE, read_table
+from .pursuit import sparse_fits
+from .readout import read_table
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -91,30 +92,37 @@ class GaussianProcess:
         n, center, spread = coalitions.shape[1], values.mean(), values.std()
         if spread <= CONSTANT_SHARE * np.abs(values).max():
             return Surrogate(finish(FourierSeries.constant(n, values[0])), None)
-        data = Data(1.0 - 2.0 * coalitions, (values - center) / spread)
+        data = Data(signs(coalitions), (values - center) / spread)
         order = rng.permutation(len(values) if judged is None else judged)
         folds = np.array_split(order, self.folds) if len(order) >= 2 * self.folds else []
 
+        constant = FourierSeries.constant(n, center)
+
         def settle(series: FourierSeries) -> FourierSeries:
-            return finish(series * spread + FourierSeries.constant(n, center))
+            return finish(series * spread + constant)
 
         with blas_threads(len(values)):
-            plain, linked = self._learn(data, folds, rng, known and known * (1 / spread))
-            if linked and n > LARGEST_TABLE:
-                series = settle(linked.read)
-                z = random_signs(n, rng)
-                lost = (series(z < 0) - center) / spread - linked.values(z)[:, -1]
-                error = linked.error + (lost**2).mean()
-                return Surrogate(series, float(1 - error / data.y[order].var()))
-            if n <= LARGEST_TABLE:
-                found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
-            else:
-                found = plain.series()
+            known = known and known * (1 / spread)
+            found = sparse_fits(data, folds, known)
+            if found is None:
+                plain, linked = self._learn(data, folds, rng, known)
+                if linked and linked.read:
+                    series, left = settle(linked.read.series), linked.left
+                    lost = linked.read.lost((series - constant) * (1 / spread))
+                    r2 = float(1 - ((left**2).mean() + lost) / data.y[order].var())
+                    return Surrogate(series, r2, scattered(left * spread, order, len(values)))
+                if n <= LARGEST_TABLE:
+                    found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
+                else:
+                    found = plain.series()
             *held_out, series = (settle(one) for one in found)
             pairs = list(zip(folds, held_out, strict=True))
             errors = [values[out] - one(coalitions[out]) for out, one in pairs]
-        judged_values = values[order] if folds else values[:0]
-        return Surrogate(series, share_explained(np.concatenate([*errors, []]), judged_values))
+        if not folds:
+            return Surrogate(series, None)
+        left = np.concatenate(errors)
+        residuals = scattered(left, order, len(values))
+        return Surrogate(series, share_explained(left, values[order]), residuals)
 
     def _learn(
         self,
@@ -140,11 +148,23 @@ class GaussianProcess:
         return plain, Linked.of(plain, scores, rng)
 
 
+def signs(coalitions: np.ndarray) -> np.ndarray:
+    """1 - 2 x in single precision, which is exact and halves the memory."""
+    return np.float32(1) - np.float32(2) * coalitions.astype(np.float32)
+
+
 def blas_threads(rows: int) -> AbstractContextManager[object]:
     """One thread for small matrices: beside other work several mostly wait for each other."""
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     return threadpool_limits(1, user_api="blas") if rows < SERIAL_ROWS else nullcontext()
+
+
+def scattered(values: np.ndarray, rows: np.ndarray, m: int) -> np.ndarray:
+    """Values (k,) in their rows of m, NaN in the others."""
+    out = np.full(m, np.nan)
+    out[rows] = values
+    return out
 
 
 def share_explained(errors: np.ndarray, values: np.ndarray) -> float | None:

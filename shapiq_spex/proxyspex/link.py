@@ -14,11 +14,12 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import norm, rankdata
 
-from shapiq_spex.spectral.series import FourierSeries
-
-from .readout import LARGEST_TABLE, polynomial_of
+from .process import LARGEST_TABLE
+from .readout import polynomial_of, values_of
 
 if TYPE_CHECKING:
+    from shapiq_spex.spectral.series import FourierSeries
+
     from .process import Fitted
 
 GRID = np.linspace(-6.0, 6.0, 1201)  # scores, of which hardly any are larger
@@ -36,32 +37,29 @@ class Linked(NamedTuple):
     scores: Fitted
     squash: Squash
     weights: np.ndarray  # (k, 2): of each solution, chosen without the rows it never saw
-    error: float  # mean squared error at rows held out, of the values as ``plain`` has them
-    read: FourierSeries  # of the last solution; empty where a table is read instead
+    left: np.ndarray  # values minus predictions at rows held out, in units of ``plain``
+    read: ReadOut | None = None
 
     @classmethod
     def of(cls, plain: Fitted, scores: Fitted, rng: np.random.Generator) -> Linked | None:
         """None where the process of the values alone is about as good."""
         rows = np.concatenate(plain.outs)
         values = plain.process.data.y[rows]
-        predicted = scores.held_out()
-        squash = Squash.of(plain.process.data.y, scores.process.data.y[rows] - predicted)
-        alone = plain.held_out()
-        both = np.stack([alone, squash(predicted)], axis=1)
+        errors, alone = scores.left(), values - plain.left()
+        squash = Squash.of(plain.process.data.y, errors)
+        both = np.stack([alone, squash(scores.process.data.y[rows] - errors)], axis=1)
         fold = np.repeat(np.arange(len(plain.outs)), [len(out) for out in plain.outs])
         weights = np.stack(
             [blend(values[fold != k], both[fold != k]) for k in range(len(plain.outs))]
         )
-        error = float(((values - (both * weights[fold]).sum(axis=1)) ** 2).mean())
+        left = values - (both * weights[fold]).sum(axis=1)
+        error = float((left**2).mean())
         enough = (1 - LEAST_GAIN) * float(((values - alone) ** 2).mean())
+        linked = cls(plain, scores, squash, weights, left)
         n = plain.process.data.z.shape[1]
-        nothing = FourierSeries(np.zeros((0, n), dtype=bool), np.zeros(0))
-        linked = cls(plain, scores, squash, weights, error, nothing)
         if n > LARGEST_TABLE and error < enough:
-            z = random_signs(n, rng)
-            linked = linked._replace(read=linked.series(z))
-            read = linked.read
-            error += float(((linked.values(z)[:, -1] - read(z < 0)) ** 2).mean())
+            linked = linked._replace(read=linked.read_out(random_signs(n, rng)))
+            error += linked.read.lost(linked.read.series)  # type: ignore[union-attr]
         return linked if error < enough else None
 
     def values(self, z: np.ndarray) -> np.ndarray:
@@ -69,19 +67,30 @@ class Linked(NamedTuple):
         squashed = self.squash(self.scores.values(z))
         return self.weights[:, 0] * self.plain.values(z) + self.weights[:, 1] * squashed
 
-    def series(self, z: np.ndarray) -> FourierSeries:
+    def read_out(self, z: np.ndarray) -> ReadOut:
         """The series of the last solution; the link is a polynomial there, near at the rows z."""
-        plain, scores = (
-            each.process.series(each.solutions[:, -1]) for each in (self.plain, self.scores)
-        )
-        at = self.scores.process.values(z, self.scores.solutions[:, [-1]])[:, 0]
+        plain, scores = self.plain.last(), self.scores.last()
+        at_plain, at = self.plain.last_values(z), self.scores.last_values(z)
         link = np.polynomial.Polynomial.fit(at, self.squash(at), DEGREE).convert().coef
         # A product takes the largest terms only, so the linear part is kept out of it.
         linked = scores * float(link[1]) + polynomial_of(
             scores, link * (np.arange(DEGREE + 1) != 1)
         )
         share, linked_share = self.weights[-1].tolist()
-        return plain * share + linked * linked_share
+        values = share * at_plain + linked_share * self.squash(at)
+        return ReadOut(plain * share + linked * linked_share, z, values)
+
+
+class ReadOut(NamedTuple):
+    """A series that stands for a function, and values of the function at some coalitions."""
+
+    series: FourierSeries
+    z: np.ndarray
+    values: np.ndarray
+
+    def lost(self, series: FourierSeries) -> float:
+        """Mean squared difference of a series and the function."""
+        return float(((self.values - values_of(series, self.z)) ** 2).mean())
 
 
 def normal_scores(values: np.ndarray) -> np.ndarray:
@@ -91,7 +100,7 @@ def normal_scores(values: np.ndarray) -> np.ndarray:
 
 def random_signs(n: int, rng: np.random.Generator) -> np.ndarray:
     """Signs (PROBES, n) of uniform coalitions."""
-    return 1.0 - 2.0 * (rng.random((PROBES, n)) < 0.5)
+    return 1 - 2 * (rng.random((PROBES, n), dtype=np.float32) < 0.5).astype(np.float32)
 
 
 class Squash(NamedTuple):

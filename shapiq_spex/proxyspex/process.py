@@ -8,15 +8,17 @@ import numpy as np
 
 from shapiq_spex.spectral.refit import characters, posterior_means
 from shapiq_spex.spectral.series import FourierSeries
+from shapiq_spex.spectral.walsh import all_coalitions, table_index, walsh_hadamard
 
 from .growth import grow
-from .product_kernel import CONSTANT, JITTER, inverse_and_log_det, neighbours, tune
+from .product_kernel import CONSTANT, JITTER, inverse_and_log_det, neighbours, signs_of, tune
 
 if TYPE_CHECKING:
     from .product_kernel import Kernel
 
 NEAR_SHARE = 1e-4  # neighbours with a smaller prior variance in all are nothing special
 BLOCK = 2**22  # entries of a covariance matrix computed at once
+LARGEST_TABLE = 16  # players whose coalitions can all be asked at once
 
 
 class Data(NamedTuple):
@@ -54,12 +56,11 @@ class Model(NamedTuple):
         return cls(kernel, terms)
 
     def covariance(self, z: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Covariance of the function at two lists of coalitions."""
-        support, variances = self.terms.support, self.terms.coefficients
-        chi, others = characters(z < 0, support), characters(other < 0, support)
+        """Covariance of the function at two lists of coalitions, in the precision of z."""
+        variances = self.terms.coefficients.astype(z.dtype)
         gram = self.kernel.product(z, other)
-        gram += (z * self.kernel.singles) @ other.T + CONSTANT
-        gram += (chi * variances) @ others.T
+        gram += (z * self.kernel.singles.astype(z.dtype)) @ other.T + z.dtype.type(CONSTANT)
+        gram += (signs_of(self.terms, z) * variances) @ signs_of(self.terms, other).T
         return gram
 
     def prior(self, support: np.ndarray) -> np.ndarray:
@@ -69,13 +70,21 @@ class Model(NamedTuple):
         wanted = wanted + FourierSeries(self.terms.support, np.zeros(len(self.terms)))
         return every.coefficients[wanted.coefficients > 0]
 
+    def spectrum(self) -> np.ndarray:
+        """Prior variances of all 2^n coefficients, in the order of a table."""
+        n = self.terms.n
+        variances = self.kernel.prior(all_coalitions(n))
+        variances[table_index(self.terms.support)] += self.terms.coefficients
+        return variances
+
 
 class Dense:
     """The process conditioned on all values; a solution is alpha = K^-1 y, 0 at rows left out."""
 
     def __init__(self, model: Model, data: Data, terms: int) -> None:
         """Invert the Gram matrix."""
-        gram = model.covariance(data.z, data.z)
+        z = data.z.astype(np.float64)
+        gram = model.covariance(z, z)
         gram[np.diag_indices(len(gram))] += model.kernel.noise + JITTER
         self.model, self.data, self.terms = model, data, max(terms, len(data.y))
         self.inverse, _ = inverse_and_log_det(gram)
@@ -86,23 +95,38 @@ class Dense:
 
         alpha_T - K^-1[T, I] (K^-1[I, I])^-1 alpha_I at the rows T that stay.
         """
-        gone = np.linalg.solve(self.inverse[np.ix_(out, out)], self.alpha[out])
-        alpha = self.alpha - self.inverse[:, out] @ gone
+        alpha = self.alpha - self.inverse[:, out] @ self.left(out)
         alpha[out] = 0.0
         return alpha
 
     def values(self, z: np.ndarray, solutions: np.ndarray) -> np.ndarray:
         """Posterior means (q, k) at the rows of z, of the k solutions that are the columns."""
+        if z.shape[1] <= LARGEST_TABLE and len(z) > len(self.data.y):
+            return self._table(solutions)[table_index(z < 0)]
         step = max(1, BLOCK // len(self.data.y))
         blocks = [z[i : i + step] for i in range(0, max(len(z), 1), step)]
         return np.concatenate([self.model.covariance(b, self.data.z) @ solutions for b in blocks])
+
+    def _table(self, solutions: np.ndarray) -> np.ndarray:
+        """Posterior means (2^n, k).
+
+        The covariance depends on where two coalitions differ alone, so two Walsh-Hadamard
+        transforms stand for a matrix of all coalitions and all rows.
+        """
+        spread = np.zeros((solutions.shape[1], 2 ** self.data.z.shape[1]))
+        spread[:, table_index(self.data.z < 0)] = solutions.T
+        return walsh_hadamard(self.model.spectrum() * walsh_hadamard(spread)).T
+
+    def left(self, out: np.ndarray) -> np.ndarray:
+        """Values at some rows minus their posterior means without these rows."""
+        return np.linalg.solve(self.inverse[np.ix_(out, out)], self.alpha[out])
 
     def series(self, alpha: np.ndarray) -> FourierSeries:
         """The posterior means of the constant and all players, and the largest others."""
         z, terms = self.data.z[alpha != 0], self.model.terms
         alpha = alpha[alpha != 0]
         groups = grow(self.model.kernel, z, alpha, self.terms)
-        moment = characters(z < 0, terms.support).T @ alpha
+        moment = signs_of(terms, z).T @ alpha
         grown = FourierSeries.from_rows(z.shape[1], groups)
         both = grown + FourierSeries(terms.support, terms.coefficients * moment)
         size = np.where(both.degrees > 1, np.abs(both.coefficients), np.inf)
@@ -146,6 +170,10 @@ class Sparse:
         blocks = [z[i : i + step] for i in range(0, max(len(z), 1), step)]
         return np.concatenate([characters(b < 0, self.support) @ solutions for b in blocks])
 
+    def left(self, out: np.ndarray) -> np.ndarray:
+        """Values at some rows minus their posterior means without these rows."""
+        return self.data.y[out] - self.values(self.data.z[out], self.solution(out)[:, None])[:, 0]
+
     def series(self, coefficients: np.ndarray) -> FourierSeries:
         """The series of a solution."""
         return FourierSeries(self.support, coefficients)
@@ -168,14 +196,17 @@ class Fitted(NamedTuple):
         """Predictions (q, k) at the rows of z."""
         return self.process.values(z, self.solutions)
 
-    def held_out(self) -> np.ndarray:
-        """Predictions for the rows of the folds, fold after fold."""
-        z = self.process.data.z
-        parts = [
-            self.process.values(z[out], self.solutions[:, [fold]])[:, 0]
-            for fold, out in enumerate(self.outs[:-1])
-        ]
-        return np.concatenate(parts)
+    def last(self) -> FourierSeries:
+        """The series of the solution with all rows."""
+        return self.process.series(self.solutions[:, -1])
+
+    def last_values(self, z: np.ndarray) -> np.ndarray:
+        """Predictions (q,) of the solution with all rows."""
+        return self.process.values(z, self.solutions[:, [-1]])[:, 0]
+
+    def left(self) -> np.ndarray:
+        """Values minus predictions at the rows of the folds, fold after fold."""
+        return np.concatenate([self.process.left(out) for out in self.outs[:-1]])
 
     def series(self) -> list[FourierSeries]:
         """The series of each solution."""

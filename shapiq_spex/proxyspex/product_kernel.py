@@ -20,14 +20,14 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from shapiq_spex.spectral.refit import characters
 from shapiq_spex.spectral.series import FourierSeries
 
 CONSTANT = 1.0  # prior variance c of the constant, in units of the variance of the values
 JITTER = 1e-8
 # The search starts on that many values, two a player at least, and ends on all in a few steps.
 FIRST_ROWS = 400
-FIRST_STEPS, LAST_STEPS = 60, 8
+FIRST_STEPS, LAST_STEPS = 30, 4
+AGAIN_STEPS = 12  # of a first search that starts from another kernel
 REACH = 4  # neighbours are at most that many places apart
 
 
@@ -67,8 +67,10 @@ class Kernel(NamedTuple):
         return float(np.log(self.scale) - np.log1p(np.tanh(self.b)).sum())
 
     def product(self, z: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The product part of the covariance."""
-        return self.scale * np.exp((z * self.b) @ other.T - self.b.sum())
+        """The product part of the covariance, in the precision of z."""
+        weighted = z * self.b.astype(z.dtype)
+        exponents = weighted @ other.T + z.dtype.type(np.log(self.scale) - self.b.sum())
+        return np.exp(exponents, out=exponents)
 
 
 def neighbours(n: int) -> FourierSeries:
@@ -83,10 +85,22 @@ def neighbours(n: int) -> FourierSeries:
     return FourierSeries.from_terms(n, shares) * (1 / max(sum(shares.values()), 1.0))
 
 
+def signs_of(terms: FourierSeries, z: np.ndarray) -> np.ndarray:
+    """The characters of sets of few players at the rows of z, (m, s): products of columns."""
+    columns = np.ascontiguousarray(z.T)
+    parts = [np.ones((0, len(z)), dtype=z.dtype)]
+    for rows, _ in terms.by_degree():
+        chi = np.ones((len(rows), len(z)), dtype=z.dtype)
+        for players in rows.T:
+            chi *= columns[players]
+        parts.append(chi)
+    return np.concatenate(parts).T
+
+
 def terms_gram(terms: FourierSeries, z: np.ndarray) -> np.ndarray:
     """Covariance of values at the rows of z whose coefficients have the variances ``terms``."""
-    chi = characters(z < 0, terms.support)
-    return (chi * terms.coefficients) @ chi.T
+    half = signs_of(terms, z) * np.sqrt(terms.coefficients)
+    return half @ half.T
 
 
 def tune(
@@ -113,8 +127,9 @@ def tune(
     if start:
         theta = np.log(np.concatenate([start.b, start[1:]]))
     bounds = [(np.log(1e-6), np.log(3.0))] * n + [(-8, 6), (-12, 4), (-12, 4), (-14, 2)]
-    first = max(FIRST_ROWS, 2 * n)
-    stages = [(first, FIRST_STEPS)] + [(len(y), LAST_STEPS)] * (len(y) > first)
+    first = FIRST_ROWS
+    steps = AGAIN_STEPS if start else FIRST_STEPS
+    stages = [(first, steps)] + [(len(y), LAST_STEPS)] * (len(y) > first)
     for rows, steps in stages:
         best = minimize(
             objective,
@@ -150,25 +165,35 @@ def objective(
     """
     n, kernel = z.shape[1], unpack(theta)
     near, fixed = beside
-    product = kernel.product(z, z)
-    gram = CONSTANT + (z * kernel.singles) @ z.T + product + kernel.near * near + fixed
+    # One matrix sum_i b_i z_i z_i^T serves the product and the linear part.
+    half = z * np.sqrt(kernel.b)
+    dots, rate = half @ half.T, kernel.linear / kernel.b.sum()
+    product = np.exp(dots + (np.log(kernel.scale) - kernel.b.sum()))
+    gram = rate * dots + CONSTANT
+    gram += product
+    gram += kernel.near * near
+    gram += fixed
     gram[np.diag_indices(len(z))] += kernel.noise + JITTER
     inverse, log_det = inverse_and_log_det(gram)
     alpha = inverse @ y
-    slope = np.outer(alpha, alpha) - inverse
+    slope = np.outer(alpha, alpha)
+    slope -= inverse
+    linear = rate * np.vdot(slope, dots)
+    close, trace = np.vdot(slope, near), slope.trace()
     product *= slope
     total = product.sum()
-    pull = np.einsum("ji,ji->i", z, slope @ z)  # trace(A z_i z_i^T)
-    linear = kernel.singles @ pull
+    # The slope for the matrix of all z_i z_i^T; signs in single precision halve its cost.
+    slope *= rate
+    slope += product
+    pull = np.einsum("ji,ji->i", z, slope.astype(z.dtype) @ z)
     away = theta[:n] - theta[:n].mean()
     value = 0.5 * (y @ alpha + log_det + shrinkage * away @ away)
     gradient = np.empty_like(theta)
-    gradient[:n] = kernel.b * (np.einsum("ji,ji->i", z, product @ z) - total)
-    gradient[:n] += kernel.singles * pull - kernel.b / kernel.b.sum() * linear
+    gradient[:n] = kernel.b * (pull - total - linear / kernel.b.sum())
     gradient[n] = total
     gradient[n + 1] = linear
-    gradient[n + 2] = kernel.near * np.vdot(slope, near)
-    gradient[n + 3] = kernel.noise * slope.trace()
+    gradient[n + 2] = kernel.near * close
+    gradient[n + 3] = kernel.noise * trace
     gradient *= -0.5
     gradient[:n] += shrinkage * away
     return value, gradient
@@ -181,11 +206,13 @@ def unpack(theta: np.ndarray) -> Kernel:
 
 def inverse_and_log_det(gram: np.ndarray) -> tuple[np.ndarray, float]:
     """Inverse and log determinant of a positive definite matrix."""
-    factor, failed = lapack.dpotrf(gram, lower=1)
+    # LAPACK keeps columns together: the transpose of a symmetric matrix is copied as it lies.
+    factor, failed = lapack.dpotrf(gram.T, lower=1)
     if failed:  # rounding; the jitter is lost beside very large entries
         gram = gram + 1e-10 * gram.diagonal().max() * np.eye(len(gram))
         factor, _ = lapack.dpotrf(gram, lower=1)
-    lower, _ = lapack.dpotri(factor, lower=1)
+    log_det = 2 * float(np.log(factor.diagonal()).sum())
+    lower, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
     inverse = lower + lower.T  # the upper triangle of ``lower`` is zero
     inverse[np.diag_indices(len(inverse))] *= 0.5
-    return inverse, 2 * float(np.log(factor.diagonal()).sum())
+    return inverse, log_det

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,10 +23,14 @@ class Surrogate:
         series: The Fourier series that stands for the game.
         r2: Cross-validated R² of this very series, at most 1; None where no row can be held out
             or the held-out values do not vary.
+        residuals: Values minus what was predicted for them by a fit that never saw their fold,
+            float64 (m,) in the order of the values; NaN in rows never held out, None where no row
+            was.
     """
 
     series: FourierSeries
     r2: float | None
+    residuals: np.ndarray | None = field(default=None, compare=False)
 
 
 class Proxy(Protocol):

@@ -12,8 +12,8 @@ from shapiq_spex.spectral.walsh import all_coalitions, table_index
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_TABLE = 16  # players for whom all coalitions are asked
 FACTOR_TERMS, TERMS = 200, 10_000  # kept of the series that is multiplied with, and of a product
+BLOCK = 2**21  # characters computed at once
 PRODUCTS = 60_000  # products of two terms that are added up at most, the largest
 
 
@@ -27,7 +27,7 @@ def read_table(
 
     Args:
         values: The functions, from signs (q, n) to values (q, k).
-        coalitions: Bool (m, n), n at most LARGEST_TABLE.
+        coalitions: Bool (m, n), n at most 26.
         observed: Values (m,) there.
         outs: For each function the rows that it never saw.
     """
@@ -40,6 +40,19 @@ def read_table(
         filled[index[out]] = table[index[out]]
         series.append(FourierSeries.from_table(filled))
     return series
+
+
+def values_of(series: FourierSeries, z: np.ndarray) -> np.ndarray:
+    """Values (q,) of a series of small sets at signs (q, n): products of columns."""
+    columns, out = np.ascontiguousarray(z.T), np.zeros(len(z))
+    step = max(1, BLOCK // max(len(z), 1))
+    for rows, coefficients in series.by_degree():
+        for start in range(0, len(rows), step):
+            chi = np.ones((len(rows[start : start + step]), len(z)), dtype=z.dtype)
+            for players in rows[start : start + step].T:
+                chi *= columns[players]
+            out += coefficients[start : start + step] @ chi
+    return out
 
 
 def polynomial_of(series: FourierSeries, coefficients: np.ndarray) -> FourierSeries:
@@ -57,21 +70,30 @@ def polynomial_of(series: FourierSeries, coefficients: np.ndarray) -> FourierSer
     factor = series.truncate(count=FACTOR_TERMS)
     result = FourierSeries.constant(series.n, float(coefficients[-1]))
     for constant in coefficients[-2::-1]:
-        power = _product(result, factor).truncate(count=TERMS)
-        result = power + FourierSeries.constant(series.n, float(constant))
+        result = _product(result, factor) + FourierSeries.constant(series.n, float(constant))
     return FourierSeries(*_nonzero(result))
 
 
 def _product(one: FourierSeries, other: FourierSeries) -> FourierSeries:
-    """chi_S chi_T = chi_U with U the players in one of S and T, not in both."""
+    """The largest terms; chi_S chi_T = chi_U with U the players in one of S and T, not in both."""
     size = np.abs(np.outer(one.coefficients, other.coefficients)).ravel()
     top = np.arange(len(size))
     if len(top) > PRODUCTS:
         top = np.argpartition(-size, PRODUCTS)[:PRODUCTS]
     i, j = np.unravel_index(top, (len(one), len(other)))
-    return FourierSeries(
-        one.support[i] ^ other.support[j], one.coefficients[i] * other.coefficients[j]
-    )
+    keys = _keys(one)[i] ^ _keys(other)[j]
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    sums = np.bincount(inverse.ravel(), weights=one.coefficients[i] * other.coefficients[j])
+    kept = np.argsort(-np.abs(sums), kind="stable")[:TERMS]
+    i, j = i[first[kept]], j[first[kept]]
+    return FourierSeries(one.support[i] ^ other.support[j], sums[kept])
+
+
+def _keys(series: FourierSeries) -> np.ndarray:
+    """A number for each set, so that key(U) = key(S) ^ key(T); two alike are one chance in 2^30."""
+    numbers = np.random.default_rng(0).integers(2**63, size=series.n, dtype=np.int64)
+    keys = [np.bitwise_xor.reduce(numbers[rows], axis=1) for rows, _ in series.by_degree()]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *keys])
 
 
 def _nonzero(series: FourierSeries) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from shapiq_spex.approximator import SpectralApproximator, ask, keep
 from shapiq_spex.proxyspex import ProxySPEX
-from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, scattered, share_explained
 from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.result import Recovery, status_of
 from shapiq_spex.spectral.ends import meet_ends
@@ -119,7 +119,9 @@ class SPEX(SpectralApproximator):
         if decoded.complete:
             series, unseen = finish(decoded.series), slice(len(values) - plan.n_uniform, None)
             left = values[unseen] - series(plan.packed[unseen])
-            fit = Surrogate(series, share_explained(left, values[unseen]))
+            inner = len(values) - len(plan.ends)
+            residuals = scattered(left, np.arange(inner - plan.n_uniform, inner), inner)
+            fit = Surrogate(series, share_explained(left, values[unseen]), residuals)
             kind: R2Kind = "held-out"
         else:
             fit = _fit_all(plan, values, decoded.series, rng, finish)

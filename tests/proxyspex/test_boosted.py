@@ -73,6 +73,12 @@ def test_the_search_does_what_a_naive_one_does(noise):
     surrogate = fit(QUICK, coalitions, values, seed=4)
     assert surrogate.series == series
     assert surrogate.r2 == pytest.approx(r2, abs=1e-12)
+    told = 1 - (surrogate.residuals**2).sum() / ((values - values.mean()) ** 2).sum()
+    assert told == pytest.approx(r2, abs=1e-12)
+    # Each row's prediction is its own: shuffled, they are worth nothing.
+    predicted = values - surrogate.residuals
+    if noise < 1:
+        assert np.corrcoef(predicted, values)[0, 1] > 0.9
 
 
 def test_both_ways_to_finish_occur():

@@ -126,6 +126,27 @@ def test_the_r2_is_that_of_the_finished_series():
     assert process.fit(z < 0, values, np.random.default_rng(0), unchanged).r2 > 0.99
 
 
+@pytest.mark.parametrize("n", [9, 20])  # a table, and a series
+def test_the_residuals_are_those_of_coalitions_out_of_fold(n):
+    rng = np.random.default_rng(0)
+    x, truth = np.unique(rng.random((200, n)) < 0.5, axis=0), hidden(n, 0)
+    noise = rng.normal(size=len(x))
+    judged = rng.permutation(len(x))[:90]
+    for values in (truth(x), truth(x) + noise, LINKS["jump"](truth(x))):
+        fit = GaussianProcess().fit(x, values, np.random.default_rng(0), unchanged, judged=judged)
+        left = fit.residuals
+        assert left.shape == (len(x),)
+        assert set(np.flatnonzero(np.isfinite(left))) == set(judged)
+        # What the read-out loses counts as well where a link is read out.
+        assert fit.r2 <= share(values[judged] - left[judged], values[judged]) + 1e-12
+        assert fit.r2 == pytest.approx(
+            share(values[judged] - left[judged], values[judged]), abs=1e-12 if n == 9 else 0.05
+        )
+    everyone = GaussianProcess().fit(x, noise, np.random.default_rng(0), unchanged).residuals
+    # Fitted to pure noise, residuals of rows seen would be smaller than the noise.
+    assert (everyone**2).mean() > 0.9 * (noise**2).mean()
+
+
 def test_ends_far_out_are_met_and_hardly_spoil_the_rest():
     rows = np.random.default_rng(0).permutation(naive.rows(10)[1:-1])[:200]
     values = rows @ np.arange(10.0)

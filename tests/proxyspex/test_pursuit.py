@@ -1,0 +1,185 @@
+"""Sparse games recovered set by set."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+import naive
+from shapiq_spex import ProxySPEX
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
+from shapiq_spex.proxyspex.process import Data
+from shapiq_spex.proxyspex.pursuit import Search, least_squares, pursue, sparse_fits
+from shapiq_spex.spectral.ends import meet_ends
+from shapiq_spex.spectral.series import FourierSeries
+
+
+def signs(n, m, seed=0):
+    return 1 - 2 * (np.random.default_rng(seed).random((m, n)) < 0.5).astype(np.float32)
+
+
+def random_sets(n, sizes, seed):
+    """Sets none of which needs to have a subset in the game."""
+    rng = np.random.default_rng(seed)
+    sets = {tuple(sorted(rng.choice(n, size, replace=False).tolist())) for size in sizes}
+    return weighted(n, sets, rng)
+
+
+def grown_sets(n, count, seed, largest=5):
+    """Sets of which most have one player more than another one."""
+    rng = np.random.default_rng(seed)
+    sets = {(int(player),) for player in rng.choice(n, max(count // 6, 1), replace=False)}
+    while len(sets) < count:
+        parent = sorted(sets)[rng.integers(len(sets))]
+        new = tuple(sorted({*parent, int(rng.integers(n))}))
+        sets |= {new} if len(new) <= largest else set()
+    return weighted(n, sets, rng)
+
+
+def weighted(n, sets, rng):
+    """Coefficients of either sign and sizes of 0.5 to 1.5."""
+    weights = rng.choice([-1, 1], len(sets)) * rng.uniform(0.5, 1.5, len(sets))
+    return FourierSeries.from_terms(n, dict(zip(sorted(sets), weights.tolist(), strict=True)))
+
+
+def error(found, game):
+    """Squared error over all coalitions in units of the variance."""
+    return ((found - game).coefficients ** 2).sum() / game.energy_by_order()[1:].sum()
+
+
+@pytest.mark.parametrize(("n", "m"), [(50, 2000), (200, 2000), (1000, 2000)])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_sparse_game_with_a_hierarchy_is_exact(n, m, seed):
+    game = grown_sets(n, 50, seed)
+    result = ProxySPEX(n=n, random_state=seed).recover(m, game)
+    assert error(result.series, game) < 1e-20
+    assert (result.r2, result.status) == (pytest.approx(1.0, abs=1e-12), "ok")
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes", "m"), [(200, [1, 2] * 20, 1000), (60, [1, 2, 3, 3] * 10, 1000)]
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_small_sets_need_no_hierarchy(n, sizes, m, seed):
+    game = random_sets(n, sizes, seed)
+    assert error(ProxySPEX(n=n, random_state=seed).recover(m, game).series, game) < 1e-20
+
+
+def test_large_sets_without_a_hierarchy_need_few_players():
+    few, many = (random_sets(n, [5] * 3, 0) for n in (25, 200))
+    assert error(pursue(signs(25, 500), few(signs(25, 500) < 0)), few) < 1e-20
+    assert pursue(signs(200, 500), many(signs(200, 500) < 0)) is None
+
+
+def test_known_sets_are_a_start():
+    game = random_sets(200, [5] * 3, 0)
+    z = signs(200, 500)
+    assert error(pursue(z, game(z < 0), game.truncate(count=3)), game) < 1e-20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_values_that_are_not_sparse_are_not_taken_for_it(seed):
+    z = signs(30, 300, seed)
+    rng = np.random.default_rng(seed)
+    sparse = random_sets(30, [1, 2, 2], seed)(z < 0)
+    for values in (rng.normal(size=300), sparse + 0.001 * rng.normal(size=300)):
+        assert pursue(z, values / values.std()) is None
+
+
+@pytest.mark.parametrize("m", [5, 20, 33])
+def test_few_values_prove_nothing(m):
+    """Any three values of two sizes follow from some pair of so many players."""
+    z = signs(100, m)
+    assert pursue(z, z[:, 3] * z[:, 4]) is None
+
+
+def naive_search(z, rest, support):
+    """The first kind of sets of which some are stronger than chance."""
+    n = z.shape[1]
+    pairs = set(naive.subsets(range(n), largest=2)) - set(naive.subsets(range(n), largest=1))
+    steps = [tuple(sorted({*players} ^ {i})) for players in support for i in range(n)]
+    kinds = [(pairs | set(steps), len(pairs) + len(steps))]
+    for size in (3, 4, 5):
+        sets = set(combinations(range(n), size))
+        kinds.append((sets, len(sets)))
+    for sets, count in kinds:
+        chance = np.sqrt(2 * np.log(count)) - 0.5
+        mean = {s: abs(z[:, list(s)].prod(axis=1) @ rest) / len(z) for s in sets}
+        found = {s for s in sets if mean[s] > chance * rest.std() / np.sqrt(len(z))}
+        if found:
+            return found
+    return set()
+
+
+@pytest.mark.parametrize("sizes", [[1, 2, 3], [3, 4], [3, 3], [4], [5, 5], []])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_search_finds_what_a_naive_one_finds(seed, sizes):
+    z = signs(8, 400, seed)
+    rng = np.random.default_rng(seed)
+    rest = random_sets(8, sizes, seed)(z < 0) + 0.3 * rng.normal(size=400)
+    for sets in [()], [(), (1, 2, 3), (4, 5, 6, 7)]:
+        support = FourierSeries.from_terms(8, dict.fromkeys(sets, 0.0)).support
+        assert naive_sets(Search(z).missing(rest, support)) == naive_search(z, rest, sets)
+
+
+def naive_sets(rows):
+    return {tuple(np.flatnonzero(row).tolist()) for row in rows}
+
+
+def test_neighbours_of_the_support_have_one_player_more_or_less():
+    z = signs(40, 500)
+    support = FourierSeries.from_terms(40, {(): 0.0, (1, 2, 3, 4): 0.0}).support
+    rest = z[:, [1, 2, 3, 4, 5]].prod(axis=1) + z[:, [1, 2, 4]].prod(axis=1)
+    assert naive_sets(Search(z).missing(rest, support)) == {(1, 2, 3, 4, 5), (1, 2, 4)}
+
+
+def test_least_squares_is_that_of_numpy():
+    z = signs(20, 300)
+    support = random_sets(20, [0, 1, 2, 3, 4, 5], 0).support
+    y = np.random.default_rng(0).normal(size=300)
+    design = np.array([[np.prod(row[s]) for s in support] for row in z.astype(float)])
+    expected = np.linalg.lstsq(design, y, rcond=None)[0]
+    found, rest = least_squares(z, y, support)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(rest, y - design @ expected, atol=1e-12)
+
+
+def test_each_fold_is_fitted_without_its_rows():
+    game, z = random_sets(30, [1, 2, 3], 0), signs(30, 100)
+    values = game(z < 0)
+    fits = sparse_fits(Data(z, values), [np.arange(10), np.arange(10, 30)])
+    assert [error(fit, game) < 1e-20 for fit in fits] == [True] * 3
+    wrong = values.copy()
+    wrong[:10] += 1e-7  # less than is noticed, and the first fold does not see it
+    fits = sparse_fits(Data(z, wrong), [np.arange(10), np.arange(10, 30)])
+    assert error(fits[0], game) < 1e-20 < error(fits[1], game)
+
+
+def test_an_exact_series_meets_the_ends_and_explains_folds():
+    n = 40
+    game = grown_sets(n, 10, 1)
+    z = signs(n, 400)
+    ends = game(np.array([[False] * n, [True] * n]))
+    finish = partial(meet_ends, empty=ends[0], full=ends[1])
+    fit = GaussianProcess().fit(z < 0, game(z < 0), np.random.default_rng(0), finish)
+    assert fit.series.terms() == pytest.approx(game.terms() | {(): naive_constant(game)}, abs=1e-12)
+    assert np.abs(fit.residuals).max() < 1e-12
+
+
+def naive_constant(game):
+    return game.terms().get((), 0.0)
+
+
+def test_equal_inputs_give_equal_bits():
+    game, z = grown_sets(60, 20, 2), signs(60, 600)
+    assert pursue(z, game(z < 0)) == pursue(z.copy(), game(z < 0))
+
+
+def test_tiny_games_are_searched_too():
+    for n in (1, 2, 3):
+        z = 1 - 2 * np.repeat(naive.rows(n), 40, axis=0).astype(np.float32)
+        game = FourierSeries.from_terms(n, {(0,): 1.0})
+        assert error(pursue(z, game(z < 0)), game) < 1e-20
