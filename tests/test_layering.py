@@ -28,6 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "result": {"spectral", "interop"},
     "approximator": {"spectral", "result", "interop"},
     "simple": {"spectral", "approximator", "result", "interop"},
+    "datamodels": {"spectral", "result"},
+    "synergy": set(),
     "proxyspex": ALGORITHMS,
     "spex": ALGORITHMS | {"coding", "proxyspex"},
     "register": {"proxyspex", "spex"},

@@ -1,6 +1,7 @@
 """Games: what a model says when some of the players (words, documents, ...) are left out.
 
-A game puts together things that know nothing of each other: a text and what may go of it
+`TrainingGame` trains a model on some of the examples; see `shapiq_spex.games.learners`. A game on a
+text puts together things that know nothing of each other: a text and what may go of it
 (`Prompt`), players (`make_players`), a way to remove them (`Delete`, `Mask`, ...) and a scorer, the
 seam to a model (`ClassScorer`, `SimilarityScorer`, `CausalScorer`, `Seq2SeqScorer`,
 `RemoteScorer`, or your own).
@@ -21,6 +22,7 @@ from shapiq_spex.games.scorers import Scorer
 from shapiq_spex.games.seq2seq import Seq2SeqScorer
 from shapiq_spex.games.spans import Encoding
 from shapiq_spex.games.text import TextGame
+from shapiq_spex.games.training import TrainingGame
 
 __all__ = [
     "CausalScorer",
@@ -38,6 +40,7 @@ __all__ = [
     "Seq2SeqScorer",
     "SimilarityScorer",
     "TextGame",
+    "TrainingGame",
     "check_coalitions",
     "make_players",
 ]

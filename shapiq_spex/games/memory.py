@@ -1,37 +1,48 @@
-"""What a model gave for token sequences: every sequence is run once."""
+"""What a model gave for token sequences or coalitions: each of them is run once."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.scorers import Scorer
+    class Scores(Protocol):
+        """The part of a `shapiq_spex.games.scorers.Scorer` that runs the model."""
+
+        def score(self, sequences: Any, /) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
+            """Yield numbers of sequences and their outputs."""
+            ...
+
 
 __all__ = ["Memory", "not_finite"]
 
 
 class Memory:
-    """The outputs of the sequences run so far.
+    """The outputs of the sequences run so far; a coalition, as a bool row, is one, too.
+
+    Args:
+        doing: What the bar says.
+        unit: What it counts.
 
     Attributes:
         n_run: How many sequences the model has run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "Running the model", unit: str = "text") -> None:
         """Begin with nothing."""
         self.n_run = 0
+        self._shown = {"desc": doing, "unit": unit}
         self._outputs: dict[bytes, NDArray[np.float64]] = {}
 
     def outputs(
-        self, sequences: Sequence[NDArray[np.int32]], scorer: Scorer, *, progress: bool
+        self, sequences: Sequence[NDArray[Any]] | NDArray[Any], scorer: Scores, *, progress: bool
     ) -> NDArray[np.float64]:
         """Return the outputs of m sequences, shape (m, k); run what was never run.
 
@@ -52,11 +63,9 @@ class Memory:
             raise ValueError(not_finite(failed, len(keys)))
         return np.array([self._outputs[key] for key in keys]).reshape(len(keys), -1 if keys else 0)
 
-    def _run(self, missing: dict[bytes, NDArray[np.int32]], scorer: Scorer, progress: bool) -> None:
+    def _run(self, missing: dict[bytes, NDArray[Any]], scorer: Scores, progress: bool) -> None:
         keys = list(missing)
-        with tqdm(
-            total=len(keys), desc="Running the model", unit="text", disable=not progress
-        ) as bar:
+        with tqdm(total=len(keys), disable=not progress, **self._shown) as bar:
             for index, outputs in scorer.score(list(missing.values())):
                 self._outputs.update(
                     (keys[i], np.array(row, dtype=np.float64))
@@ -71,10 +80,11 @@ def not_finite(failed: int, total: int) -> str:
     """Return the sentence about values that are not finite."""
     return (
         f"The model gave no finite number (NaN or infinity) for {failed} of {total} "
-        f"coalitions; check its weights and its precision. The other values are kept."
+        f"coalitions; check its weights, its precision or how it is trained. The other values are "
+        f"kept."
     )
 
 
-def _fingerprint(sequence: NDArray[np.int32]) -> bytes:
+def _fingerprint(sequence: NDArray[Any]) -> bytes:
     """128 bits, because the sequences themselves would fill the memory."""
     return blake2b(sequence.tobytes(), digest_size=16).digest()

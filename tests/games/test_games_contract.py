@@ -11,12 +11,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from shapiq.explainer.agnostic import AgnosticExplainer
+from sklearn.linear_model import LogisticRegression
 
 import naive
 from approximators import as_dict
 from fakes import FakeScorer
 from games.loopback import start
-from shapiq_spex import SPEX, ProxySPEX, TextGame
+from shapiq_spex import SPEX, ProxySPEX, TextGame, TrainingGame
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.games import Neutral, Prompt
 from shapiq_spex.games.remote import RemoteScorer
@@ -85,6 +86,26 @@ def remote(**settings):
     return TextGame(scorer.prompt, scorer, removal="delete", progress=False)
 
 
+def examples():
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 3
+    X = rng.normal(size=(30, 4)) + 2 * np.eye(4)[y]
+    return X[:20], y[:20], X[20:], y[20:], list("aabbccddeeabcdeabcde")
+
+
+def estimator(**settings):
+    *data, players = examples()
+    model = LogisticRegression()
+    return TrainingGame.from_sklearn(model, *data, players=players, progress=False, **settings)
+
+
+def network(**settings):
+    *data, players = examples()
+    module = tiny().torch.nn.Linear(4, 3)
+    settings = {"lr": 0.1, "epochs": 3, "players": players, "device": "cpu", **settings}
+    return TrainingGame.from_torch(module, *data, progress=False, **settings)
+
+
 DOCUMENTS = Prompt.from_documents(PASSAGES, before="a film:\n\n", after="\n\nis it good?")
 GAMES = {
     "fake": fake,
@@ -105,6 +126,10 @@ GAMES = {
     "t5": lambda: language("t5", removal="attention", value="log_odds"),
     "remote": remote,
     "remote chat": lambda: remote(interface="chat"),
+    "examples": estimator,
+    "examples, loss": lambda: estimator(value="loss", points=[0, 3], seeds=[0, 1]),
+    "examples, network": network,
+    "examples, adam": lambda: network(optimizer="adam", value="loss", points=2, batch_size=6),
 }
 
 
@@ -149,11 +174,16 @@ def test_it_is_shapiqs_game_and_knows_its_ends(game):
     assert game.n_evaluated == 2
 
 
-def test_players_have_names_of_their_own_and_places_in_the_text(game):
+def test_players_have_names_of_their_own(game):
     names = [player.name for player in game.players]
     assert len(set(names)) == len(names) == game.n_players > 1
     everyone = game.grand_coalition[np.newaxis]
     np.testing.assert_array_equal(game([tuple(names)]), game(everyone))
+
+
+def test_players_of_a_text_have_places_in_it(game):
+    if not isinstance(game, TextGame):
+        pytest.skip("its players are no pieces of a text")
     assert all(game.text[slice(*span)].strip() for p in game.players for span in p.spans)
     owned = [token for player in game.players for token in player.tokens]
     assert len(set(owned)) == len(owned)
@@ -175,6 +205,8 @@ def test_the_identity_is_json_and_survives_the_trip_to_another_process(game):
 
 
 def test_tokens_are_counted(game):
+    if not hasattr(game, "n_tokens"):
+        pytest.skip("it reads no tokens")
     counted = game.n_tokens(everything(game))
     assert (counted > 0).all()
     assert game.n_evaluated == 0

@@ -1,0 +1,314 @@
+"""Models trained side by side against one trained after the other with torch.optim."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+from shapiq_spex import TrainingGame
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+functional = torch.nn.functional
+
+N, CLASSES, IMAGE = 14, 3, (1, 6, 6)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def images(count, seed):
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % CLASSES
+    X = rng.normal(size=(count, *IMAGE))
+    X[np.arange(count), 0, y, y] += 2.0
+    return X.astype(np.float32), y
+
+
+def mlp():
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 5), nn.Tanh(), nn.Linear(5, CLASSES))
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 4, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4, CLASSES),
+    )
+
+
+class ResNet(nn.Module):
+    """A residual block with group normalisation."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.norms = nn.ModuleList(nn.GroupNorm(2, 4) for _ in range(2))
+        self.convolutions = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(2))
+        self.head = nn.Linear(4, CLASSES)
+
+    def forward(self, x):
+        x = self.first(x)
+        h = self.convolutions[0](functional.relu(self.norms[0](x)))
+        h = x + self.convolutions[1](functional.relu(self.norms[1](h)))
+        return self.head(functional.adaptive_avg_pool2d(h, 1).flatten(1))
+
+
+MODULES = {"mlp": mlp, "cnn": cnn, "resnet": ResNet}
+OPTIMIZERS = {
+    "sgd": {"lr": 0.05},
+    "momentum": {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.01},
+    "adam": {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.01},
+}
+
+
+def game_of(make=mlp, **settings):
+    settings = {"lr": 0.05, "epochs": 3, "batch_size": 4, "progress": False, **settings}
+    return TrainingGame.from_torch(make, *images(N, 0), *images(5, 1), device="cpu", **settings)
+
+
+def alone(make, members, seed, *, optimizer="sgd", epochs=3, batch_size=4, **rates):
+    """One model trained on one set, batch by batch."""
+    (X, y), (X_test, _) = images(N, 0), images(5, 1)
+    torch.manual_seed(seed)
+    module = make()
+    kind = torch.optim.SGD if optimizer == "sgd" else torch.optim.Adam
+    steps = kind(module.parameters(), **rates)
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        order = rng.permutation(N)
+        for start in range(0, N, batch_size):
+            rows = [i for i in order[start : start + batch_size] if members[i]]
+            if rows:
+                steps.zero_grad()
+                outputs = module(torch.tensor(X[rows]))
+                functional.cross_entropy(outputs, torch.tensor(y[rows])).backward()
+                steps.step()
+    with torch.no_grad():
+        return module(torch.tensor(X_test)).double().numpy()
+
+
+def measures_of(logits, y):
+    rows = []
+    for scores, label in zip(logits, y, strict=True):
+        others = np.delete(scores, label)
+        margin = scores[label] - others.max()
+        loss = np.log(np.exp(scores - scores[label]).sum())
+        rows.append([margin, loss, margin > 0])
+    return np.array(rows).T
+
+
+def some_sets(seed=3):
+    sets = np.random.default_rng(seed).random((9, N)) < 0.4
+    sets[0], sets[1], sets[2] = False, True, np.arange(N) == 5
+    return sets
+
+
+@pytest.mark.parametrize("rates", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("make", MODULES.values(), ids=MODULES)
+def test_each_model_is_trained_as_if_it_were_alone(make, rates):
+    sets, seeds = some_sets(), (0, 7)
+    game = game_of(make, seeds=seeds, **rates)
+    found = game.outputs(sets).reshape(len(sets), 3, 5)
+    for row, members in zip(found, sets, strict=True):
+        each = [measures_of(alone(make, members, seed, **rates), images(5, 1)[1]) for seed in seeds]
+        right = np.mean(each, axis=0)
+        np.testing.assert_allclose(row, right, rtol=0, atol=1e-5 * max(1, np.abs(right).max()))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_how_many_are_trained_at_once_changes_nothing(at_once):
+    sets = some_sets()
+    few, many = game_of(cnn, at_once=at_once), game_of(cnn)
+    np.testing.assert_allclose(few.outputs(sets), many.outputs(sets), rtol=0, atol=1e-5)
+
+
+def test_running_out_of_memory_halves_the_models_at_once(monkeypatch):
+    from shapiq_spex.games import stacked
+
+    counts = []
+    gradients = stacked.StackedModels.gradients
+
+    def full(self, *arguments):
+        counts.append(self._count)
+        if self._count > 2:
+            message = "DefaultCPUAllocator: can't allocate memory: you tried"
+            raise RuntimeError(message)
+        return gradients(self, *arguments)
+
+    sets = some_sets()
+    right = game_of().outputs(sets)
+    monkeypatch.setattr(stacked.StackedModels, "gradients", full)
+    np.testing.assert_allclose(game_of().outputs(sets), right, rtol=0, atol=1e-5)
+    assert counts[0] == 9
+    assert set(counts) == {9, 4, 2}
+
+
+def test_seeds_are_averaged_and_decide_start_and_order():
+    sets = some_sets()
+    zero, one = (game_of(seeds=[seed]).outputs(sets) for seed in (0, 1))
+    both = game_of(seeds=[0, 1]).outputs(sets)
+    np.testing.assert_allclose(both, (zero + one) / 2, rtol=0, atol=1e-6)
+    assert np.abs(zero - one).max() > 0.01
+
+
+def test_a_module_is_the_start_of_every_seed_and_stays_as_it_is():
+    torch.manual_seed(5)
+    module = mlp()
+    before = {name: each.clone() for name, each in module.state_dict().items()}
+    games = [game_of(module, seeds=[seed]) for seed in (0, 1)]
+    empty, full = np.zeros((1, N), dtype=bool), np.ones((1, N), dtype=bool)
+    np.testing.assert_array_equal(games[0].outputs(empty), games[1].outputs(empty))
+    assert not np.array_equal(games[0].outputs(full), games[1].outputs(full))
+    assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())
+
+
+def test_the_global_random_state_is_neither_used_nor_moved():
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = game_of().grand_coalition_value
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    assert game_of().grand_coalition_value == first
+
+
+def test_frozen_weights_stay():
+    module = mlp()
+    module[1].requires_grad_(requires_grad=False)
+    learner = game_of(module).learner
+    from shapiq_spex.games.stacked import StackedModels
+
+    assert set(StackedModels(learner.module, 2, None).weights) == {"3.weight", "3.bias"}
+
+
+def test_equal_examples_have_equal_values_in_full_batches():
+    X, y = images(N, 0)
+    X[9], y[9] = X[3], y[3]
+    game = TrainingGame.from_torch(
+        mlp, X, y, *images(5, 1), lr=0.1, epochs=10, batch_size=N, progress=False, device="cpu"
+    )
+    one, other = (np.random.default_rng(0).random((6, N)) < 0.5 for _ in range(2))
+    one[:, [3, 9]], other[:, [3, 9]] = [True, False], [False, True]
+    np.testing.assert_allclose(game(one), game(other), rtol=0, atol=1e-5)
+
+
+def test_regression_reads_predictions_and_squared_errors():
+    X, y = images(N, 0)
+    targets = X[:, 0, 0, 0] + y
+    make = lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 1))  # noqa: E731
+    X_test, y_test = images(5, 1)
+    game = TrainingGame.from_torch(
+        make, X, targets, X_test, y_test.astype(float), epochs=20, progress=False, device="cpu"
+    )
+    outputs = game.outputs(game.grand_coalition[None]).reshape(2, 5)
+    np.testing.assert_allclose(outputs[1], (outputs[0] - y_test) ** 2)
+    assert game.read_as(value="squared_error").grand_coalition_value == outputs[1].mean()
+    assert game.empty_coalition_value != game.grand_coalition_value
+
+
+def test_an_absent_example_cannot_spoil_a_model():
+    X, y = images(N, 0)
+    X[4] = np.nan
+    game = TrainingGame.from_torch(mlp, X, y, *images(5, 1), progress=False, device="cpu")
+    sets = some_sets()
+    sets[:, 4] = False
+    assert np.isfinite(game(sets)).all()
+    sets[1] = True
+    with pytest.raises(ValueError, match="for 1 of 9 coalitions.*or how it is trained"):
+        game(sets)
+
+
+def test_it_goes_to_another_process_and_back():
+    game = game_of(cnn, seeds=[0, 3])
+    sent = pickle.loads(pickle.dumps(game))
+    assert sent.identity == game.identity
+    np.testing.assert_array_equal(sent(some_sets()), game(some_sets()))
+
+
+def test_the_identity_tells_games_apart():
+    settings = [
+        {},
+        {"seeds": [1]},
+        {"lr": 0.06},
+        {"epochs": 2},
+        {"batch_size": 5},
+        {"make": cnn},
+        {"optimizer": "adam"},
+        {"players": [0] * 7 + [1] * 7},
+    ]
+    assert len({str(game_of(**each).identity) for each in settings}) == len(settings)
+    assert game_of(at_once=2).identity == game_of().identity
+    assert game_of(value="loss", points=2).identity == game_of().identity
+
+
+class Wandering(nn.Module):
+    """Its path depends on its inputs, which vmap cannot follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(36, CLASSES)
+
+    def forward(self, x):
+        y = self.line(x.flatten(1))
+        return y if y.sum().item() > 0 else y * 1.0
+
+
+def test_a_module_that_vmap_cannot_train_is_trained_alone():
+    with pytest.raises(RuntimeError, match="Wandering cannot be trained many at once.*at_once=1"):
+        game_of(Wandering)(some_sets())
+    values = game_of(Wandering, at_once=1)(some_sets())
+    right = measures_of(alone(Wandering, some_sets()[3], 0, lr=0.05), images(5, 1)[1])
+    assert values[3] == pytest.approx(right[0].mean(), abs=1e-5)
+
+
+BAD = {
+    "BatchNorm2d .1. its statistics .* torch.nn.GroupNorm": {
+        "make": lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    },
+    "Dropout .0.: dropped units .* probability to 0": {
+        "make": lambda: nn.Sequential(nn.Dropout(0.1), mlp())
+    },
+    "optimizer among sgd, adam, got 'lbfgs'": {"optimizer": "lbfgs"},
+    "positive lr, epochs, batch_size and at_once, got lr=0,": {"lr": 0},
+    "positive lr, .* epochs=0": {"epochs": 0},
+    "at_once=-1": {"at_once": -1},
+    "must not be negative, got -1": {"momentum": -1},
+    "seeds that are distinct whole numbers": {"seeds": [1, 1]},
+    "seeds that are distinct whole numbers, .* got ": {"seeds": []},
+    r"outputs of shape \(b, classes\) .* gives the shape \(2, 1\)": {
+        "make": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 1))
+    },
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_what_cannot_be_trained_is_refused_in_a_sentence(sentence):
+    with pytest.raises(ValueError, match=sentence.replace(" .1. ", r" \(1\): ")):
+        game_of(**BAD[sentence])
+
+
+@pytest.mark.parametrize("module", [3, nn.Flatten(), dict])
+def test_what_is_no_module_is_refused_in_a_sentence(module):
+    with pytest.raises(TypeError, match="a torch module with weights to train, or a function"):
+        game_of(module)
+
+
+def test_labels_beyond_the_outputs_are_refused_in_a_sentence():
+    X, y = images(N, 0)
+    with pytest.raises(ValueError, match=r"labels among the classes \[0, 1, 2\], got 7"):
+        TrainingGame.from_torch(mlp, X, np.where(y == 2, 7, y), *images(5, 1))
+
+
+def test_nothing_warns():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        game_of(cnn)(some_sets())
