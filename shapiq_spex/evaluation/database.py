@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["Database", "in_transaction", "pragma"]
+__all__ = ["Database", "in_transaction", "pragma", "write_ahead"]
 
 T = TypeVar("T")
 
@@ -135,3 +136,20 @@ def in_transaction(connection: sqlite3.Connection, action: Callable[[sqlite3.Con
 def pragma(connection: sqlite3.Connection, name: str) -> Any:
     """One setting of SQLite."""
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Log writes ahead, so that readers and one writer do not wait for each other.
+
+    Of two processes that ask for it at once, SQLite turns one away without the usual patience.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

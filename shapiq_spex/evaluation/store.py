@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from shapiq_spex.evaluation.database import Database, in_transaction, pragma
+from shapiq_spex.evaluation.database import Database, in_transaction, pragma, write_ahead
 from shapiq_spex.evaluation.identity import differences, loaded_versions
 from shapiq_spex.evaluation.keys import coalitions_of, split
 
@@ -233,7 +233,7 @@ def _create(connection: sqlite3.Connection, identity: Mapping[str, Any]) -> None
         _write_about(connection, "created", {"at": datetime.now(UTC).isoformat(timespec="seconds")})
         _write_about(connection, "meta", {})
 
-    connection.execute("PRAGMA journal_mode = WAL")
+    write_ahead(connection)
     in_transaction(connection, make)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import threading
 import warnings
 from functools import partial
 
@@ -74,6 +75,16 @@ def test_a_file_left_by_a_process_killed_while_it_was_made_is_a_new_store(tmp_pa
     assert path.stat().st_size > 0
     evaluate(path)
     assert len(Store(path)) == 1200
+
+
+def test_a_new_store_waits_for_another_process_that_makes_it(tmp_path):
+    other = sqlite3.connect(tmp_path / "values", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.3, other.close)
+    timer.start()
+    with Store(tmp_path / "values", {"n_players": 8}) as store:
+        timer.join()
+        assert len(store) == 0
 
 
 # ---------------------------------------------------------------------- identity
