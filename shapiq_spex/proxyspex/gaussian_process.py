@@ -36,9 +36,9 @@ class GaussianProcess:
 
     With at most 16 players the series is exact, and equal to the values where they are known.
     Beyond, the posterior mean is read out by extending the strongest sets one player at a time,
-    from all pairs upwards, and the link as a polynomial of such a series. Beyond ``dense_rows``
+    from all pairs upwards, and the link as a polynomial of such a series; beyond ``dense_rows``
     values the sets are chosen on that many of them, and their coefficients have their posterior
-    means given all values.
+    means given all values. A game that a few terms explain but for rounding is recovered exactly.
 
     Attributes:
         shrinkage: Precision of the prior that ties the relevances together.

@@ -102,22 +102,12 @@ class Dense:
     def values(self, z: np.ndarray, solutions: np.ndarray) -> np.ndarray:
         """Posterior means (q, k) at the rows of z, of the k solutions that are the columns."""
         if z.shape[1] <= LARGEST_TABLE and len(z) > len(self.data.y):
-            return self._table(solutions)[table_index(z < 0)]
+            return table(self.model.spectrum(), self.data.z, solutions)[table_index(z < 0)]
         step = max(1, BLOCK // len(self.data.y))
         blocks = [z[i : i + step] for i in range(0, max(len(z), 1), step)]
         return np.concatenate([self.model.covariance(b, self.data.z) @ solutions for b in blocks])
 
-    def _table(self, solutions: np.ndarray) -> np.ndarray:
-        """Posterior means (2^n, k).
-
-        The covariance depends on where two coalitions differ alone, so two Walsh-Hadamard
-        transforms stand for a matrix of all coalitions and all rows.
-        """
-        spread = np.zeros((solutions.shape[1], 2 ** self.data.z.shape[1]))
-        spread[:, table_index(self.data.z < 0)] = solutions.T
-        return walsh_hadamard(self.model.spectrum() * walsh_hadamard(spread)).T
-
-    def left(self, out: np.ndarray) -> np.ndarray:
+    def left(self, out: np.ndarray, _: np.ndarray | None = None) -> np.ndarray:
         """Values at some rows minus their posterior means without these rows."""
         return np.linalg.solve(self.inverse[np.ix_(out, out)], self.alpha[out])
 
@@ -145,12 +135,18 @@ class Sparse:
         some = Dense(model, Data(data.z[:rows], data.y[:rows]), terms)
         self.model, self.data = model, data
         self.support = some.series(some.alpha).support
-        self.gram, self.moment = self._moments(slice(None))
+        self.gram, self.moment = self._moments(np.arange(len(data.y)))
 
-    def _moments(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # Sums of signs are exact in single precision up to 2^24 rows.
-        chi = characters(self.data.z[rows] < 0, self.support).astype(np.float32)
-        return (chi.T @ chi).astype(np.float64), chi.T.astype(np.float64) @ self.data.y[rows]
+        gram = np.zeros((len(self.support),) * 2, dtype=np.float32)
+        moment = np.zeros(len(self.support))
+        for block in np.array_split(rows, 1 + len(rows) * len(self.support) // BLOCK):
+            chi = characters(self.data.z[block] < 0, self.support)
+            moment += self.data.y[block] @ chi
+            single = chi.astype(np.float32)
+            gram += single.T @ single
+        return gram, moment
 
     def solution(self, out: np.ndarray) -> np.ndarray:
         """Posterior means of the coefficients without the rows ``out``."""
@@ -170,13 +166,24 @@ class Sparse:
         blocks = [z[i : i + step] for i in range(0, max(len(z), 1), step)]
         return np.concatenate([characters(b < 0, self.support) @ solutions for b in blocks])
 
-    def left(self, out: np.ndarray) -> np.ndarray:
-        """Values at some rows minus their posterior means without these rows."""
-        return self.data.y[out] - self.values(self.data.z[out], self.solution(out)[:, None])[:, 0]
+    def left(self, out: np.ndarray, solution: np.ndarray) -> np.ndarray:
+        """Values at some rows minus what a solution says of them."""
+        return self.data.y[out] - self.values(self.data.z[out], solution[:, None])[:, 0]
 
     def series(self, coefficients: np.ndarray) -> FourierSeries:
         """The series of a solution."""
         return FourierSeries(self.support, coefficients)
+
+
+def table(spectrum: np.ndarray, z: np.ndarray, solutions: np.ndarray) -> np.ndarray:
+    """Posterior means (2^n, k) of solutions (m, k) at the rows of z.
+
+    The covariance depends on where two coalitions differ alone, so two Walsh-Hadamard transforms
+    stand for a matrix of all coalitions and all rows.
+    """
+    spread = np.zeros((solutions.shape[1], len(spectrum)))
+    spread[:, table_index(z < 0)] = solutions.T
+    return walsh_hadamard(spectrum * walsh_hadamard(spread)).T
 
 
 class Fitted(NamedTuple):
@@ -206,7 +213,8 @@ class Fitted(NamedTuple):
 
     def left(self) -> np.ndarray:
         """Values minus predictions at the rows of the folds, fold after fold."""
-        return np.concatenate([self.process.left(out) for out in self.outs[:-1]])
+        pairs = zip(self.outs[:-1], self.solutions.T[:-1], strict=True)
+        return np.concatenate([self.process.left(out, solution) for out, solution in pairs])
 
     def series(self) -> list[FourierSeries]:
         """The series of each solution."""

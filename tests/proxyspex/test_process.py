@@ -201,3 +201,27 @@ def test_all_terms_given_all_values_are_the_whole_process(out):
     everywhere = 1.0 - 2.0 * naive.rows(5)
     values = process.values(everywhere, np.stack([solution, 0 * solution], axis=1))
     np.testing.assert_allclose(values.T, [expected, 0 * expected], atol=1e-6)
+
+
+def test_predictions_everywhere_are_those_of_each_place():
+    """Few players are predicted by transforms, a few places by covariances."""
+    kernel, (z, y) = unpack(random_theta(6)), sample(6, 50)
+    process = Dense(model_of(kernel, 6), Data(z, y), 2**6)
+    solutions = np.stack([process.alpha, process.solution(np.arange(9))], axis=1)
+    everywhere = 1.0 - 2.0 * naive.rows(6)
+    assert len(everywhere) > len(z)
+    expected = [process.values(place[None], solutions)[0] for place in everywhere]
+    np.testing.assert_allclose(process.values(everywhere, solutions), expected, atol=1e-12)
+
+
+def test_what_is_left_is_the_value_minus_the_prediction_of_the_others():
+    kernel, (z, y) = unpack(random_theta(5)), sample(5, 30)
+    out = np.array([3, 9, 11])
+    processes = [
+        Dense(model_of(kernel, 5), Data(z, y), 2**5),
+        Sparse(model_of(kernel, 5), Data(z, y), 2**5, rows=20),
+    ]
+    for process in processes:
+        solution = process.solution(out)
+        expected = y[out] - process.values(z[out], solution[:, None])[:, 0]
+        np.testing.assert_allclose(process.left(out, solution), expected, atol=1e-10)
