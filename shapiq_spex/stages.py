@@ -123,13 +123,17 @@ class Refinement:
         return pd.concat(frames, ignore_index=True)
 
     def __repr__(self) -> str:
-        """The ledger and the strongest interactions of the last stage."""
+        """The ledger, what was kept, and the strongest interactions of the last stage."""
+        kept = [
+            f"kept of {stage.name}: {'; '.join(stage.game.names[unit] for unit in stage.kept)}"
+            for stage in self.stages[:-1]
+        ]
         found = self.stages[-1].to_frame().head(_SHOWN)
         lines = [
             f"{value:+10.3f}  {t}" for t, value in zip(found.interaction, found.value, strict=True)
         ]
         ledger = self.ledger().to_string(index=False, float_format="{:.3f}".format)
-        return "\n".join([ledger, "strongest, everything else present:", *lines])
+        return "\n".join([ledger, *kept, "strongest, everything else present:", *lines])
 
 
 def run_stage(

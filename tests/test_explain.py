@@ -134,6 +134,7 @@ def test_results_are_read_by_name():
     assert frame.stage.unique().tolist() == ["players", "groups"]
     assert frame.interaction[0] == "7 × 45"
     assert "7 × 45" in str(found)
+    assert "kept of groups: 42 43 44 45 46 47; 6 7 8 9 10 11" in str(found)
     assert str(found).splitlines()[0].split() == list(found.ledger().columns)
     assert repr(found.stages[0]).startswith("Stage(groups: 2 of 10 kept, Recovery(n=10, ")
 
