@@ -14,7 +14,14 @@ SOURCE = Path(__file__).parents[1] / PACKAGE
 ALGORITHMS = {"spectral", "approximator", "result", "interop", "uncertainty"}
 BELOW_EXPLAIN = {"games", "evaluation", "spex", "proxyspex", "spectral", "result"}
 BELOW_EXPLAIN |= {"optimise", "simple", "uncertainty"}
-BELOW_VALIDATION = BELOW_EXPLAIN | {"explain", "approximator", "interop", "coding", "register"}
+BELOW_VALIDATION = BELOW_EXPLAIN | {
+    "explain",
+    "stages",
+    "approximator",
+    "interop",
+    "coding",
+    "register",
+}
 
 # room -> the rooms it may import; a room is a folder or a file directly in the package.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -33,7 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "proxyspex": ALGORITHMS,
     "spex": ALGORITHMS | {"coding", "proxyspex"},
     "register": {"proxyspex", "spex"},
-    "explain": BELOW_EXPLAIN,
+    "stages": {"games", "evaluation", "spectral", "result"},
+    "explain": BELOW_EXPLAIN | {"stages"},
     "validation": BELOW_VALIDATION,
     "plots": BELOW_VALIDATION | {"validation"},
     "report": BELOW_VALIDATION | {"validation", "plots"},

@@ -30,5 +30,6 @@ def test_notebook_runs(path):
     shown = printed(notebook)
     assert shown
     # A failing cell raises CellExecutionError with its traceback.
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    there = {"metadata": {"path": str(path.parent)}}  # notebooks import what lies beside them
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=there).execute()
     assert printed(notebook) == shown

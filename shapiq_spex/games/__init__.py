@@ -4,7 +4,7 @@
 text puts together things that know nothing of each other: a text and what may go of it
 (`Prompt`), players (`make_players`), a way to remove them (`Delete`, `Mask`, ...) and a scorer, the
 seam to a model (`ClassScorer`, `SimilarityScorer`, `CausalScorer`, `Seq2SeqScorer`,
-`RemoteScorer`, or your own).
+`RemoteScorer`, or your own). A `Subgame` is any game seen more coarsely, or for a few players only.
 `shapiq_spex.games.contract` says what all games promise. torch and transformers are imported when a
 model is loaded, not before.
 """
@@ -21,6 +21,7 @@ from shapiq_spex.games.removal import Delete, Filler, Hide, Mask, Neutral
 from shapiq_spex.games.scorers import Scorer
 from shapiq_spex.games.seq2seq import Seq2SeqScorer
 from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.subgame import Subgame, groups_of
 from shapiq_spex.games.text import TextGame
 from shapiq_spex.games.training import TrainingGame
 
@@ -39,8 +40,10 @@ __all__ = [
     "Scorer",
     "Seq2SeqScorer",
     "SimilarityScorer",
+    "Subgame",
     "TextGame",
     "TrainingGame",
     "check_coalitions",
+    "groups_of",
     "make_players",
 ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shapiq_spex.games.prompts import Prompt
     from shapiq_spex.games.spans import Encoding, Span
 
-__all__ = ["Player", "PlayerKind", "Players", "make_players"]
+__all__ = ["Player", "PlayerKind", "Players", "distinct", "make_players", "readable"]
 
 PlayerKind = Literal["tokens", "words", "sentences", "paragraphs", "parts"]
 Piece: TypeAlias = "str | Span | Player"
@@ -98,9 +98,9 @@ def make_players(prompt: Prompt, players: Players, encoding: Encoding) -> tuple[
     if players == "parts" or not isinstance(players, (str, re.Pattern)):
         _refuse_without_tokens(names, owned)
     kept = [i for i, tokens in enumerate(owned) if tokens]
-    distinct = _distinct(_readable(names[i]) for i in kept)
+    unique = distinct(readable(names[i]) for i in kept)
     return tuple(
-        Player(name, tuple(groups[i]), owned[i]) for name, i in zip(distinct, kept, strict=True)
+        Player(name, tuple(groups[i]), owned[i]) for name, i in zip(unique, kept, strict=True)
     )
 
 
@@ -200,12 +200,13 @@ def _tokens_of(text: str, groups: list[list[Span]], encoding: Encoding) -> list[
     return [tuple(tokens) for tokens in owned]
 
 
-def _readable(surface: str) -> str:
+def readable(surface: str) -> str:
+    """The text itself, the beginning of a long one, white space in quotation marks."""
     shown = surface if surface.strip() else repr(surface)
     return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1].rstrip() + "…"
 
 
-def _distinct(names: Iterable[str]) -> list[str]:
+def distinct(names: Iterable[str]) -> list[str]:
     """Number repeated names, never into a name that is already there."""
     counts: dict[str, int] = {}
     result: dict[str, None] = {}

@@ -85,7 +85,7 @@ class RemoteScorer(AnswerReader):
         concurrency: int = 8,
         **server: Any,
     ) -> None:
-        """See the class; one request for each answer tells of what tokens it is."""
+        """See the class; a first request tells of what tokens each answer is."""
         check_choice("interface", interface, get_args(Interface))
         self.server = Server(url, **server)
         self.model = model
@@ -94,7 +94,7 @@ class RemoteScorer(AnswerReader):
         self._roles = ["user"]
         self.prompt = self._as_prompt(prompt)
         texts = [answer, *([against] if isinstance(against, str) else against)]
-        found = [(text, self._ask(self.prompt.text, text)) for text in texts]
+        found = zip(texts, self._ask(self.prompt.text, texts), strict=True)
         self.answers = tuple(
             Answer(text, (), (), tuple(piece for piece, _ in tokens)) for text, tokens in found
         )
@@ -120,7 +120,8 @@ class RemoteScorer(AnswerReader):
 
     def n_tokens(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return roughly how many tokens are sent, four characters taken for one."""
-        characters = sum(lengths + len(answer.text) for answer in self.answers)
+        more = [0] if self.interface == "chat" else [len(each.text) for each in self.answers]
+        characters = sum(lengths + each for each in more)
         return np.ceil(np.asarray(characters) / _CHARACTERS_A_TOKEN).astype(np.int64)
 
     def score(
@@ -147,8 +148,8 @@ class RemoteScorer(AnswerReader):
 
     def _outputs(self, text: str) -> NDArray[np.float64]:
         columns: list[float] = []
-        for answer in self.answers:
-            tokens = self._ask(text, answer.text)
+        found = self._ask(text, [answer.text for answer in self.answers])
+        for answer, tokens in zip(self.answers, found, strict=True):
             if len(tokens) != len(answer.pieces):
                 pieces = [piece for piece, _ in tokens]
                 msg = (
@@ -161,14 +162,13 @@ class RemoteScorer(AnswerReader):
         with np.errstate(divide="ignore"):
             return log_p - np.maximum(np.log(-np.expm1(log_p)), _SUREST)
 
-    def _ask(self, text: str, answer: str) -> list[tuple[str, float]]:
-        """The tokens of an answer after a text, with their log-probabilities."""
-        ask = {
-            "completions": self._ask_for_echo,
-            "prompt_logprobs": self._ask_for_prompt,
-            "chat": self._ask_for_reply,
-        }[self.interface]
-        return ask(text, answer)
+    def _ask(self, text: str, answers: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """The tokens of every answer after a text, with their log-probabilities."""
+        if self.interface == "chat":
+            return self._ask_for_reply(text, answers)
+        echo = self.interface == "completions"
+        ask = self._ask_for_echo if echo else self._ask_for_prompt
+        return [ask(text, answer) for answer in answers]
 
     def _ask_for_echo(self, text: str, answer: str) -> list[tuple[str, float]]:
         more = {"max_tokens": 0, "echo": True, "logprobs": 1, "temperature": 0}
@@ -186,7 +186,8 @@ class RemoteScorer(AnswerReader):
                 tokens.append((token["decoded_token"], token["logprob"]))
         return self._last(tokens, answer)
 
-    def _ask_for_reply(self, text: str, answer: str) -> list[tuple[str, float]]:
+    def _ask_for_reply(self, text: str, answers: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """One request tells of all answers."""
         contents = zip(self._roles, text.split(_BREAK), strict=True)
         messages = [{"role": role, "content": content} for role, content in contents]
         more = {"max_tokens": 1, "logprobs": True, "top_logprobs": _MOST_ALTERNATIVES}
@@ -196,7 +197,8 @@ class RemoteScorer(AnswerReader):
         if not found:
             msg = f"The model {self.model!r} at {self.server.url} gives no log-probabilities."
             raise ValueError(msg)
-        return [(answer, float(found.get(answer, min(found.values()))))]
+        least = min(found.values())
+        return [[(answer, float(found.get(answer, least)))] for answer in answers]
 
     def _choice(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self.server.post(path, {"model": self.model, **body})

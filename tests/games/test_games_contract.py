@@ -19,7 +19,7 @@ from fakes import FakeScorer
 from games.loopback import start
 from shapiq_spex import SPEX, ProxySPEX, TextGame, TrainingGame
 from shapiq_spex.evaluation import Evaluator
-from shapiq_spex.games import Neutral, Prompt
+from shapiq_spex.games import Neutral, Prompt, Subgame, groups_of
 from shapiq_spex.games.remote import RemoteScorer
 
 mpl.use("Agg")
@@ -106,6 +106,11 @@ def network(**settings):
     return TrainingGame.from_torch(module, *data, progress=False, **settings)
 
 
+def documents(game):
+    """The same game with its documents as players."""
+    return Subgame(game, groups_of(game, "parts"))
+
+
 DOCUMENTS = Prompt.from_documents(PASSAGES, before="a film:\n\n", after="\n\nis it good?")
 GAMES = {
     "fake": fake,
@@ -124,6 +129,9 @@ GAMES = {
     "mistral, chat": lambda: language("mistral", CHAT, players="words", removal="filler"),
     "llama, divergence": lambda: language("llama", answer=None, value="kl", removal="neutral"),
     "t5": lambda: language("t5", removal="attention", value="log_odds"),
+    "fake, few words": lambda: Subgame(fake(), [4, [0, 2], 1]),
+    "fake, fewer words": lambda: Subgame(Subgame(fake(), [[0, 1], 3, 2, 4]), [2, 0, 1]),
+    "llama, documents of words": lambda: documents(language("llama", DOCUMENTS, players="words")),
     "remote": remote,
     "remote chat": lambda: remote(interface="chat"),
     "examples": estimator,
@@ -145,6 +153,18 @@ def _clean(monkeypatch):
     plt.close("all")
 
 
+def whole(game):
+    """The game that evaluates, behind what looks at a part of it."""
+    return whole(game.game) if isinstance(game, Subgame) else game
+
+
+def forgetful(game):
+    """A copy of the game, sent to another process, that has to run the model again."""
+    fresh = pickle.loads(pickle.dumps(game))
+    whole(fresh)._memory = type(whole(fresh)._memory)()
+    return fresh
+
+
 def everything(game):
     return np.array([[i >> j & 1 for j in range(game.n_players)] for i in range(2**game.n_players)])
 
@@ -160,8 +180,7 @@ def test_values_are_fixed_numbers_whatever_the_call(game):
     assert values.shape == (len(rows),)
     assert values.dtype == np.float64
     np.testing.assert_array_equal(game(rows[::-1]), values[::-1])
-    fresh = pickle.loads(pickle.dumps(game))
-    fresh._memory = type(fresh._memory)()
+    fresh = forgetful(game)
     order = np.random.default_rng(0).permutation(len(rows))
     again = np.concatenate([fresh(rows[part]) for part in np.array_split(order, 5)])
     np.testing.assert_allclose(again, values[order], rtol=0, atol=1e-5 * scale_of(values))
@@ -171,19 +190,21 @@ def test_it_is_shapiqs_game_and_knows_its_ends(game):
     ends = game(np.array([[False] * game.n_players, [True] * game.n_players]))
     assert game.empty_coalition_value == ends[0]
     assert game.grand_coalition_value == ends[1]
-    assert game.n_evaluated == 2
+    assert whole(game).n_evaluated == 2
 
 
 def test_players_have_names_of_their_own(game):
-    names = [player.name for player in game.players]
-    assert len(set(names)) == len(names) == game.n_players > 1
+    names = list(game.player_name_lookup)
+    assert len(names) == game.n_players > 1
     everyone = game.grand_coalition[np.newaxis]
     np.testing.assert_array_equal(game([tuple(names)]), game(everyone))
 
 
 def test_players_of_a_text_have_places_in_it(game):
+    game = whole(game)
     if not isinstance(game, TextGame):
         pytest.skip("its players are no pieces of a text")
+    assert [player.name for player in game.players] == list(game.player_name_lookup)
     assert all(game.text[slice(*span)].strip() for p in game.players for span in p.spans)
     owned = [token for player in game.players for token in player.tokens]
     assert len(set(owned)) == len(owned)
@@ -209,18 +230,17 @@ def test_tokens_are_counted(game):
         pytest.skip("it reads no tokens")
     counted = game.n_tokens(everything(game))
     assert (counted > 0).all()
-    assert game.n_evaluated == 0
+    assert whole(game).n_evaluated == 0
 
 
 def test_an_evaluator_records_its_outputs_and_reads_its_values(game, tmp_path):
     rows, store = everything(game).astype(bool), tmp_path / "store"
     with Evaluator(game, store=store, progress=False, batch_size=7) as evaluator:
         np.testing.assert_allclose(evaluator(rows), game(rows), rtol=1e-12)
-    fresh = pickle.loads(pickle.dumps(game))
-    fresh._memory = type(fresh._memory)()
+    fresh = forgetful(game)
     with Evaluator(fresh, store=store, progress=False) as evaluator:
         np.testing.assert_allclose(evaluator(rows), game(rows), rtol=1e-12)
-    assert fresh.n_evaluated == 0
+    assert whole(fresh).n_evaluated == 0
 
 
 @pytest.mark.parametrize("approximator", [SPEX, ProxySPEX])
@@ -244,7 +264,7 @@ def test_shapiqs_explainer_takes_it(game):
 
 def test_shapiqs_plots_draw_it(game):
     n = game.n_players
-    names = [player.name for player in game.players]
+    names = list(game.player_name_lookup)
     found = ProxySPEX(n=n, index="k-SII", max_order=2).approximate(2**n, game)
     plots = shapiq.plot
     plots.network_plot(found, feature_names=names, show=False)

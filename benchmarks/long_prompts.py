@@ -1,0 +1,282 @@
+"""Claim: of thousands of players, the few that matter are found from some hundred masks.
+
+Two games, both offline:
+
+- Retrieval: 2,000 sentences of Python's own help and a question. MiniLM embeds every sentence once;
+  the value of a coalition is 100 times the cosine of the mean embedding of its sentences with that
+  of the question. Chapters are runs of 40 sentences.
+- Language: a small Llama with rotary positions, trained here on words of the same text, every
+  passage said twice, reads 1,000 words and then the beginning of a phrase that stands among them;
+  the value is the log-probability, in nats, of how it went on there. Absent words are deleted.
+  Chapters are runs of 40 words.
+
+In turns: ProxySPEX on all players at once ("flat"), which needs more masks than players; `screen`,
+a first pass as small as that allows and the rest for the players kept; `refine`, chapters, then
+players within the chapters kept, at the same number of masks and at a fraction of it. Reported are
+masks, seconds and three figures: R² of the first stage on fresh coalitions of its units, each there
+with probability one half, all others present; R² of the last stage on fresh coalitions of its own;
+and the drop: by how much the value of the whole text falls when the ten players go that the last
+stage finds most valuable (Shapley values), against ten at random.
+
+    python benchmarks/long_prompts.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pydoc_data.topics import topics
+
+import numpy as np
+import torch
+from harness import RESULTS, table
+from shapiq import Game
+
+from shapiq_spex import Evaluator, Prompt, ProxySPEX, TextGame
+from shapiq_spex.explain import refine, screen
+from shapiq_spex.games import SimilarityScorer
+from shapiq_spex.games.spans import Encoding, cut
+
+TEXT = " ".join(" ".join(topic.split()) for topic in topics.values())
+QUESTION = "How do I catch an exception and clean up afterwards?"
+N_SENTENCES, N_WORDS, CHAPTER = 2000, 1000, 40
+KEPT_CHAPTERS, KEPT_PLAYERS, N_CHECKED, N_GONE = 3, 100, 100, 10
+FEW, BEYOND_PLAYERS = 400, 500  # masks
+
+
+# ---------------------------------------------------------------------- retrieval
+class MeanEmbedding(Game):
+    """100 cos(mean of the embeddings of the sentences present, question); 0 without any."""
+
+    def __init__(self, embeddings, question):
+        self.embeddings, self.question = embeddings, question
+        super().__init__(len(embeddings), normalize=False)
+
+    def value_function(self, coalitions):
+        sums = np.asarray(coalitions, dtype=float) @ self.embeddings
+        lengths = np.linalg.norm(sums, axis=1)
+        return 100 * (sums @ self.question) / np.where(lengths > 0, lengths, 1.0)
+
+
+def retrieval():
+    spans = cut(TEXT, (0, len(TEXT)), "sentences", Encoding((), (), ()))
+    sentences = [TEXT[a:b] for a, b in spans if 40 <= b - a <= 200][:N_SENTENCES]
+    assert len(sentences) == N_SENTENCES
+    scorer = SimilarityScorer("minilm", query=QUESTION, batch_size=32)
+    embeddings = np.empty((N_SENTENCES, 384))
+    for index, states in scorer._embed([scorer.encode(each).ids for each in sentences]):
+        embeddings[index] = states
+    game = MeanEmbedding(embeddings, scorer._directions[:, 0])
+    return game, sentences, f"The question: {QUESTION}"
+
+
+# ---------------------------------------------------------------------- language
+VOCABULARY, PHRASE, GIVEN = 1024, 6, 3
+# (sequences, words said twice) of every training step: longer and longer.
+STEPS = [(8, 64)] * 400
+STEPS += [(max(1, 512 // words), words) for words in np.geomspace(64, 650, 450).astype(int)]
+
+
+def words_of_the_help():
+    words = [word for word in re.findall(r"[a-z]+", TEXT.lower()) if len(word) > 1]
+    known = dict(Counter(words).most_common(VOCABULARY - 2))
+    return [word for word in words if word in known], list(known)
+
+
+def tokenizer_of(known):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: i for i, word in enumerate(["<s>", "<other>", *known])}
+    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<other>"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="<other>", bos_token="<s>", model_max_length=4096
+    )
+
+
+def train(ids, rate=4e-3):
+    """Passages said twice, most of them shuffled, so that only what was said before can help."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=96,
+            intermediate_size=192,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=2048,
+            rope_theta=1e5,
+            tie_word_embeddings=True,
+            bos_token_id=0,
+            eos_token_id=None,
+            pad_token_id=None,
+        )
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=len(STEPS), pct_start=0.1
+    )
+    for number, (size, length) in enumerate(STEPS, start=1):
+        rows = []
+        for start in rng.integers(len(ids) - length, size=size):
+            said = ids[start : start + length]
+            said = said if rng.random() < 0.3 else rng.permutation(said)
+            rows.append(np.concatenate([said, said]))
+        batch = torch.tensor(np.array(rows))
+        logits = model(input_ids=batch).logits[:, :-1].transpose(1, 2)
+        losses = torch.nn.functional.cross_entropy(logits, batch[:, 1:], reduction="none")
+        optimizer.zero_grad()
+        losses.mean().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if number % 50 == 0:
+            first, second = losses[:, : length - 1].mean(), losses[:, length:].mean()
+            print(
+                f"step {number}: {length} words, loss {first:.2f}, again {second:.2f}", flush=True
+            )
+    return model.eval()
+
+
+def language():
+    words, known = words_of_the_help()
+    tokenizer = tokenizer_of(known)
+    model = train(np.array(tokenizer.convert_tokens_to_ids(words)))
+    start, place = 20_000, 437
+    text = words[start : start + N_WORDS]
+    phrase = text[place : place + PHRASE]
+    prompt = Prompt(" ".join([*text, *phrase[:GIVEN]]))
+    fixed = prompt.text.rindex(" ".join(phrase[:GIVEN]))
+    game = TextGame.from_causal_lm(
+        prompt.keep((fixed, len(prompt.text))),
+        model,
+        tokenizer=tokenizer,
+        answer=" " + " ".join(phrase[GIVEN:]),
+        players="words",
+        batch_size=8,
+        progress=False,
+    )
+    assert game.n_players == N_WORDS
+    said, asked = " ".join(phrase[:GIVEN]), " ".join(phrase[GIVEN:])
+    about = f"After {said!r}, {asked!r}, as at the words {place} to {place + PHRASE - 1}."
+    return game, [f"{word} ({i})" for i, word in enumerate(text)], about
+
+
+# ---------------------------------------------------------------------- what is measured
+def r2(series, game, rng):
+    rows = rng.random((N_CHECKED, game.n_players)) < 0.5
+    values = game(rows)
+    return 1 - np.mean((values - series(rows)) ** 2) / np.var(values)
+
+
+def drop(game, players):
+    rows = np.ones((2, game.n_players), dtype=bool)
+    rows[1, list(players)] = False
+    whole, less = game(rows)
+    return whole - less
+
+
+def most_valuable(recovery, groups):
+    shapley = recovery.interactions("SV", 1)
+    order = sorted(range(len(groups)), key=lambda unit: -shapley[(unit,)])
+    return [player for unit in order[:N_GONE] for player in groups[unit]]
+
+
+def flat(game, budget, seed):
+    stage = screen(game, N_GONE, budget, random_state=seed)
+    return [stage], stage.recovery, stage.game
+
+
+def screened(game, budget, seed):
+    first = game.n_players + 2  # the fewest ProxySPEX takes
+    stage = screen(game, KEPT_PLAYERS, first, random_state=seed)
+    second = ProxySPEX(n=KEPT_PLAYERS, random_state=seed).recover(budget - first, stage.subgame)
+    return [stage], second, stage.subgame
+
+
+def refined(game, budget, seed):
+    chapters = [
+        list(range(start, min(start + CHAPTER, game.n_players)))
+        for start in range(0, game.n_players, CHAPTER)
+    ]
+    found = refine(game, chapters, budget=budget, keep=KEPT_CHAPTERS, random_state=seed)
+    return found.stages, found.stages[-1].recovery, found.stages[-1].game
+
+
+def measure(game, names, seeds):
+    """Rows of the table, and the players each way finds most valuable."""
+    many = game.n_players + BEYOND_PLAYERS
+    ways = [("flat", flat, many), ("screen", screened, many)]
+    ways += [("refine", refined, many), ("refine, fewer masks", refined, FEW)]
+    rows, found = [], {}
+    for name, run, budget in ways:
+        figures = []
+        for seed in seeds:
+            paid = Evaluator(game, progress=False)
+            start = time.process_time()
+            stages, last, subgame = run(paid, budget, seed)
+            seconds = time.process_time() - start
+            assert paid.n_evaluated <= budget
+            first, rng = stages[0], np.random.default_rng(1000 + seed)
+            best = most_valuable(last, subgame.groups)
+            fits = r2(first.recovery.series, first.game, rng), r2(last.series, subgame, rng)
+            figures.append((paid.n_evaluated, seconds, *fits, drop(game, best)))
+            found.setdefault(name, [names[i] for i in best])
+        masks, seconds, coarse, fine, fall = np.mean(figures, axis=0)
+        units = first.game.n_players, subgame.n_players
+        fits = [f"{fit:.2f} of {n:,}" for fit, n in zip((coarse, fine), units, strict=True)]
+        rows.append([name, f"{masks:,.0f}", f"{seconds:.0f}", *fits, f"{fall:.2f}"])
+        print(rows[-1], flush=True)
+    rng = np.random.default_rng(0)
+    by_chance = [drop(game, rng.choice(game.n_players, N_GONE, replace=False)) for _ in range(20)]
+    rows.append(["ten at random", "", "", "", "", f"{np.mean(by_chance):.2f}"])
+    return rows, found
+
+
+HEAD = ["method", "masks", "seconds", "R² of first stage", "R² of last stage", "drop"]
+
+
+def section(name, make, seeds):
+    start = time.process_time()
+    game, names, about = make()
+    made = time.process_time() - start
+    ends = game(np.array([[False] * game.n_players, [True] * game.n_players]))
+    rows, found = measure(game, names, seeds)
+    lists = [f"- {way}: {'; '.join(best[:6])}" for way, best in found.items()]
+    return [
+        f"## {name}",
+        "",
+        f"{about} {game.n_players:,} players, v(empty) {ends[0]:.2f}, v(all) {ends[1]:.2f}, made "
+        f"in {made:.0f} s; means over {len(seeds)} seeds.",
+        "",
+        *table(HEAD, rows),
+        "",
+        "Most valuable, by the first seed:",
+        "",
+        *lists,
+        "",
+    ]
+
+
+def main():
+    torch.set_num_threads(1)
+    lines = ["# Thousands of players", "", "Seconds are those of one core.", ""]
+    lines += section("Retrieval", retrieval, seeds=(0, 1))
+    lines += section("Language", language, seeds=(0,))
+    text = "\n".join(lines)
+    (RESULTS / "long_prompts.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Where games and algorithms meet: many players, narrowed down to the few that matter."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapiq_spex.evaluation import Evaluator
+from shapiq_spex.games import Subgame, TextGame, groups_of
+from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.stages import Refinement, Stage, run_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from shapiq_spex.games.subgame import Groups
+
+    Level: TypeAlias = str | re.Pattern[str] | Groups
+    Units: TypeAlias = dict[str, tuple[int, ...]]
+
+__all__ = ["refine", "screen"]
+
+
+def refine(
+    game: Any,
+    *levels: Level,
+    budget: int,
+    keep: int = 3,
+    approximator: Callable[..., Any] = ProxySPEX,
+    random_state: int | None = None,
+) -> Refinement:
+    """Explain a game of many players from coarse to fine.
+
+    First the units of the coarsest level are the players; the ``keep`` units with the largest total
+    effect go on, and of the next level only units within these, with everything else present. The
+    last stage is about the players themselves. The budget is shared out evenly; what a stage
+    leaves, because it has fewer coalitions, goes to the later ones. Equal coalitions of several
+    stages are evaluated once.
+
+    A unit that matters only where other units are absent may be dropped, and so is one that has a
+    total effect below what the budget can tell from none: see ``r2`` in the ledger.
+
+    Args:
+        game: A `TextGame`, an `Evaluator` in front of one, or any game of players; see `Subgame`.
+        levels: The units from coarse to fine: "paragraphs", "sentences", "parts" or a pattern for a
+            game of text, or groups of players, as a list of lists or by name. Players of no unit
+            stay present. By default "sentences".
+        budget: Number of coalitions for all stages together.
+        keep: How many units of a level are looked into.
+        approximator: `ProxySPEX`, `SPEX`, or a ``functools.partial`` of one with more settings.
+        random_state: Seed of everything random.
+
+    Raises:
+        TypeError: If the approximator cannot recover a game, if the game does not tell its number
+            of players, or if it has no text and the units are not given as groups of players.
+        ValueError: If the budget does not suffice for a stage, which a note names, or if it or
+            ``keep`` is no positive whole number. Exceptions of the game itself pass through.
+
+    Examples:
+        >>> from shapiq_spex import Evaluator
+        >>> game = Evaluator(lambda x: 2.0 * x[:, 1] * x[:, 7], 12, progress=False)
+        >>> quarters = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+        >>> found = refine(game, quarters, budget=80, keep=2, random_state=0)
+        >>> [stage.players for stage in found.stages[:1]]
+        [(0, 1, 2, 6, 7, 8)]
+        >>> found.stages[-1].to_frame("k-SII", 2).interaction[0]
+        '1 × 7'
+    """
+    _check_whole("refine", budget=budget, keep=keep)
+    game, left, stages = _paid_once(game), int(budget), list[Stage]()
+    todo = [_units(game, level) for level in levels or ("sentences",)]
+    todo.append(("players", _singles(game)))
+    asked: set[bytes] = set()
+    alive = {player for players in todo[0][1].values() for player in players}
+    for number, (name, units) in enumerate(todo):
+        stages_left = len(todo) - number
+        stage = run_stage(
+            name,
+            Subgame(game, _within(units, alive)),
+            keep=keep if stages_left > 1 else None,
+            budget=left // stages_left,
+            method=partial(approximator, random_state=random_state),
+            asked=asked,
+        )
+        left -= stage.recovery.n_evaluations
+        alive = set(stage.players)
+        stages.append(stage)
+    return Refinement(tuple(stages))
+
+
+def screen(
+    game: Any,
+    k: int,
+    budget: int,
+    *,
+    approximator: Callable[..., Any] = ProxySPEX,
+    random_state: int | None = None,
+) -> Stage:
+    """Narrow a game of many players down to the k that matter most, by a cheap first pass.
+
+    The game is recovered once from few masks and its players are ranked by their total effects.
+    ``subgame`` of the result is the game between the k best, all others present, for a second pass
+    with any method; its coalitions are coalitions of the whole game, so with an `Evaluator` in
+    front of that nothing is paid twice.
+
+    Args:
+        game: A `TextGame`, an `Evaluator` or any other game that tells its ``n_players``.
+        k: How many players to keep.
+        budget: Number of coalitions for the first pass.
+        approximator: `ProxySPEX`, `SPEX`, or a ``functools.partial`` of one with more settings.
+        random_state: Seed of everything random.
+
+    Raises:
+        TypeError: If the approximator cannot recover a game.
+        ValueError: If k or the budget is no positive whole number or the budget too small.
+            Exceptions of the game itself pass through.
+
+    Examples:
+        >>> from shapiq_spex import Evaluator
+        >>> game = Evaluator(lambda x: 2.0 * x[:, 1] * x[:, 7], 50, progress=False)
+        >>> found = screen(game, k=2, budget=200, random_state=0)
+        >>> found.players
+        (1, 7)
+        >>> found.subgame.n_players
+        2
+    """
+    _check_whole("screen", k=k, budget=budget)
+    game = _paid_once(game)
+    return run_stage(
+        "players",
+        Subgame(game, _singles(game)),
+        keep=k,
+        budget=budget,
+        method=partial(approximator, random_state=random_state),
+        asked=set(),
+    )
+
+
+def _check_whole(name: str, **numbers: Any) -> None:
+    for what, number in numbers.items():
+        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+        if not whole or number < 1:
+            msg = f"{name} needs {what} to be a positive whole number, got {number!r}."
+            raise ValueError(msg)
+
+
+def _paid_once(game: Any) -> Any:
+    return game if getattr(game, "keeps_values", False) else Evaluator(game, progress=False)
+
+
+def _singles(game: Any) -> Units:
+    names = getattr(game, "player_name_lookup", None) or map(str, range(game.n_players))
+    return {name: (i,) for i, name in enumerate(names)}
+
+
+def _units(game: Any, level: Level) -> tuple[str, Units]:
+    """The name of a level and its groups of players by name."""
+    if not isinstance(level, str | re.Pattern):
+        given = Subgame(game, level)
+        return "groups", dict(zip(given.names, given.groups, strict=True))
+    text = game.game if isinstance(game, Evaluator) else game
+    if not isinstance(text, TextGame):
+        msg = (
+            f"refine finds {level!r} in a TextGame only, not in a {type(text).__name__}; give it "
+            "groups of players, as a list of lists or by name."
+        )
+        raise TypeError(msg)
+    name = level if isinstance(level, str) else level.pattern
+    return name, {unit: tuple(players) for unit, players in groups_of(text, level).items()}
+
+
+def _within(units: Units, alive: set[int]) -> Units:
+    """The units without players that are held fixed, none of them empty."""
+    left = {name: tuple(i for i in players if i in alive) for name, players in units.items()}
+    return {name: players for name, players in left.items() if players}
