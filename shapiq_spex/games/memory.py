@@ -21,13 +21,17 @@ __all__ = ["Memory", "not_finite"]
 class Memory:
     """The outputs of the sequences run so far.
 
+    Args:
+        unit: What the progress bar calls a sequence.
+
     Attributes:
         n_run: How many sequences the model has run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "text") -> None:
         """Begin with nothing."""
         self.n_run = 0
+        self._unit = unit
         self._outputs: dict[bytes, NDArray[np.float64]] = {}
 
     def outputs(
@@ -55,7 +59,7 @@ class Memory:
     def _run(self, missing: dict[bytes, NDArray[np.int32]], scorer: Scorer, progress: bool) -> None:
         keys = list(missing)
         with tqdm(
-            total=len(keys), desc="Running the model", unit="text", disable=not progress
+            total=len(keys), desc="Running the model", unit=self._unit, disable=not progress
         ) as bar:
             for index, outputs in scorer.score(list(missing.values())):
                 self._outputs.update(

@@ -16,9 +16,17 @@ import naive
 from approximators import as_dict
 from fakes import FakeScorer
 from games.loopback import start
-from shapiq_spex import SPEX, ProxySPEX, TextGame
+from shapiq_spex import SPEX, ComponentGame, ProxySPEX, TextGame
 from shapiq_spex.evaluation import Evaluator
-from shapiq_spex.games import Neutral, Prompt
+from shapiq_spex.games import (
+    ClassMetric,
+    MeanAblation,
+    Neutral,
+    NextTokenMetric,
+    Prompt,
+    SimilarityMetric,
+    ZeroAblation,
+)
 from shapiq_spex.games.remote import RemoteScorer
 
 mpl.use("Agg")
@@ -85,6 +93,15 @@ def remote(**settings):
     return TextGame(scorer.prompt, scorer, removal="delete", progress=False)
 
 
+def components(kind, metric, **settings):
+    models = tiny()
+    causal = kind in models.CAUSAL
+    model, tokenizer = models.language_model(kind) if causal else models.tiny(kind)
+    model = model.bert if isinstance(metric, SimilarityMetric) else model
+    settings = {"layers": [1], "progress": False, "tokenizer": tokenizer, **settings}
+    return ComponentGame(model, [REVIEW, *PASSAGES], metric, **settings)
+
+
 DOCUMENTS = Prompt.from_documents(PASSAGES, before="a film:\n\n", after="\n\nis it good?")
 GAMES = {
     "fake": fake,
@@ -105,6 +122,25 @@ GAMES = {
     "t5": lambda: language("t5", removal="attention", value="log_odds"),
     "remote": remote,
     "remote chat": lambda: remote(interface="chat"),
+    "components, bert": lambda: components(
+        "bert",
+        ClassMetric([0, 2, 1, 2], value="log_prob"),
+        players=["heads", "mlps"],
+        removal=ZeroAblation(rescale=True),
+    ),
+    "components, minilm": lambda: components(
+        "bert",
+        SimilarityMetric(["a good film", "a bad end"], value="margin"),
+        players=["heads", "L0.ATTN", ["L0.N3", "L0.N5"]],
+        removal="resample",
+    ),
+    "components, gpt2": lambda: components("gpt2", NextTokenMetric()),
+    "components, qwen2": lambda: components(
+        "qwen2",
+        NextTokenMetric(value="accuracy", span=slice(3, None)),
+        players={"low": ["L0"], "heads": ["L1.H0", "L1.H1"], "rest": ["L1.H2", "L1.H3"]},
+        removal=MeanAblation([REVIEW]),
+    ),
 }
 
 
@@ -149,11 +185,17 @@ def test_it_is_shapiqs_game_and_knows_its_ends(game):
     assert game.n_evaluated == 2
 
 
-def test_players_have_names_of_their_own_and_places_in_the_text(game):
+def test_players_have_names_of_their_own(game):
     names = [player.name for player in game.players]
     assert len(set(names)) == len(names) == game.n_players > 1
     everyone = game.grand_coalition[np.newaxis]
     np.testing.assert_array_equal(game([tuple(names)]), game(everyone))
+
+
+@pytest.mark.parametrize(
+    "game", [name for name in GAMES if "components" not in name], indirect=True
+)
+def test_players_of_a_text_have_places_in_it(game):
     assert all(game.text[slice(*span)].strip() for p in game.players for span in p.spans)
     owned = [token for player in game.players for token in player.tokens]
     assert len(set(owned)) == len(owned)
