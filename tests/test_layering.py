@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / PACKAGE
 
 ALGORITHMS = {"spectral", "approximator", "result", "interop", "uncertainty"}
 BELOW_EXPLAIN = {"games", "evaluation", "spex", "proxyspex", "spectral", "result"}
-BELOW_EXPLAIN |= {"optimise", "simple", "uncertainty"}
+BELOW_EXPLAIN |= {"optimise", "simple", "structure", "uncertainty"}
 BELOW_VALIDATION = BELOW_EXPLAIN | {
     "explain",
     "stages",
@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interop": {"spectral"},
     "uncertainty": {"spectral"},
     "optimise": {"spectral"},
+    "structure": {"spectral"},
     "result": {"spectral", "interop"},
     "approximator": {"spectral", "result", "interop"},
     "simple": {"spectral", "approximator", "result", "interop"},

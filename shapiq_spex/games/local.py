@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shapiq_spex.games.spans import TokenIds
 
-__all__ = ["Batch", "LocalModel", "in_batches", "text_config"]
+__all__ = ["Batch", "LocalModel", "in_batches", "some_pad_id", "text_config"]
 
 _NO_PADDING = -1  # a token id that never occurs
 _one_at_a_time = Lock()
@@ -176,7 +176,7 @@ class LocalModel:
     ) -> NDArray[np.float64]:
 
         batch = Batch.of(sequences, self.pad_id or 0, self.model.device)
-        with inference(), _some_pad_id(self.model):
+        with inference(), some_pad_id(self.model):
             output = self.model(input_ids=batch.ids, attention_mask=batch.seen)
             answer = read(output, batch.seen)
         return np.asarray(answer.cpu().double())
@@ -268,7 +268,7 @@ def _hash_of(model: Any, settings: str) -> str:
 
 
 @contextmanager
-def _some_pad_id(model: Any) -> Iterator[None]:
+def some_pad_id(model: Any) -> Iterator[None]:
     """Classifiers on causal models refuse batches without a pad id, though ours need no padding."""
     config = text_config(model)
     if getattr(config, "pad_token_id", None) not in (None, _NO_PADDING):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shapiq_spex.games.spans import TokenIds
 
-__all__ = ["Encoding", "LocalScorer", "Scorer", "check_choice", "check_length"]
+__all__ = ["Encoding", "LocalScorer", "Scorer", "check_batch_size", "check_choice", "check_length"]
 
 
 class Scorer(Protocol):
@@ -95,12 +95,7 @@ class LocalScorer:
         *,
         as_saved: bool = False,
     ) -> None:
-        if not isinstance(batch_size, int) or batch_size < 1:
-            msg = (
-                f"{type(self).__name__} needs a batch_size that is a whole number of at least 1, "
-                f"not {batch_size!r}."
-            )
-            raise ValueError(msg)
+        check_batch_size(type(self).__name__, batch_size)
         self.batch_size = batch_size
         self.local = load_model(model, tokenizer, auto_class=auto, device=device, as_saved=as_saved)
 
@@ -132,6 +127,13 @@ class LocalScorer:
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
         """Return all tokens of the text, never cut."""
         return self.local.encode(text, add_special_tokens=add_special_tokens)
+
+
+def check_batch_size(name: str, given: Any) -> None:
+    """Refuse what is no number of rows."""
+    if not isinstance(given, int) or given < 1:
+        msg = f"{name} needs a batch_size that is a whole number of at least 1, not {given!r}."
+        raise ValueError(msg)
 
 
 def check_length(n_tokens: int, max_tokens: int | None) -> None:

@@ -17,9 +17,19 @@ import naive
 from approximators import as_dict
 from fakes import FakeScorer
 from games.loopback import start
-from shapiq_spex import SPEX, ProxySPEX, TextGame, TrainingGame
+from shapiq_spex import SPEX, ComponentGame, ProxySPEX, TextGame, TrainingGame
 from shapiq_spex.evaluation import Evaluator
-from shapiq_spex.games import Neutral, Prompt, Subgame, groups_of
+from shapiq_spex.games import (
+    ClassMetric,
+    MeanAblation,
+    Neutral,
+    NextTokenMetric,
+    Prompt,
+    SimilarityMetric,
+    Subgame,
+    ZeroAblation,
+    groups_of,
+)
 from shapiq_spex.games.remote import RemoteScorer
 
 mpl.use("Agg")
@@ -111,6 +121,15 @@ def documents(game):
     return Subgame(game, groups_of(game, "parts"))
 
 
+def components(kind, metric, **settings):
+    models = tiny()
+    causal = kind in models.CAUSAL
+    model, tokenizer = models.language_model(kind) if causal else models.tiny(kind)
+    model = model.bert if isinstance(metric, SimilarityMetric) else model
+    settings = {"layers": [1], "progress": False, "tokenizer": tokenizer, **settings}
+    return ComponentGame(model, [REVIEW, *PASSAGES], metric, **settings)
+
+
 DOCUMENTS = Prompt.from_documents(PASSAGES, before="a film:\n\n", after="\n\nis it good?")
 GAMES = {
     "fake": fake,
@@ -138,6 +157,25 @@ GAMES = {
     "examples, loss": lambda: estimator(value="loss", points=[0, 3], seeds=[0, 1]),
     "examples, network": network,
     "examples, adam": lambda: network(optimizer="adam", value="loss", points=2, batch_size=6),
+    "components, bert": lambda: components(
+        "bert",
+        ClassMetric([0, 2, 1, 2], value="log_prob"),
+        players=["heads", "mlps"],
+        removal=ZeroAblation(rescale=True),
+    ),
+    "components, minilm": lambda: components(
+        "bert",
+        SimilarityMetric(["a good film", "a bad end"], value="margin"),
+        players=["heads", "L0.ATTN", ["L0.N3", "L0.N5"]],
+        removal="resample",
+    ),
+    "components, gpt2": lambda: components("gpt2", NextTokenMetric()),
+    "components, qwen2": lambda: components(
+        "qwen2",
+        NextTokenMetric(value="accuracy", span=slice(3, None)),
+        players={"low": ["L0"], "heads": ["L1.H0", "L1.H1"], "rest": ["L1.H2", "L1.H3"]},
+        removal=MeanAblation([REVIEW]),
+    ),
 }
 
 
