@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interop": {"spectral"},
     "uncertainty": {"spectral"},
     "optimise": {"spectral"},
-    "result": {"spectral", "interop"},
+    "result": {"spectral", "interop", "uncertainty"},
     "approximator": {"spectral", "result", "interop"},
     "simple": {"spectral", "approximator", "result", "interop"},
     "proxyspex": ALGORITHMS,

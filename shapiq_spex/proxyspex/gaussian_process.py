@@ -105,7 +105,9 @@ class GaussianProcess:
                 z = random_signs(n, rng)
                 lost = (series(z < 0) - center) / spread - linked.values(z)[:, -1]
                 error = linked.error + (lost**2).mean()
-                return Surrogate(series, float(1 - error / data.y[order].var()))
+                residuals = np.full(len(values), np.nan)
+                residuals[order] = linked.errors * spread
+                return Surrogate(series, float(1 - error / data.y[order].var()), residuals)
             if n <= LARGEST_TABLE:
                 found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
             else:
@@ -113,8 +115,11 @@ class GaussianProcess:
             *held_out, series = (settle(one) for one in found)
             pairs = list(zip(folds, held_out, strict=True))
             errors = [values[out] - one(coalitions[out]) for out, one in pairs]
-        judged_values = values[order] if folds else values[:0]
-        return Surrogate(series, share_explained(np.concatenate([*errors, []]), judged_values))
+        if not folds:
+            return Surrogate(series, None)
+        residuals = np.full(len(values), np.nan)
+        residuals[order] = np.concatenate(errors)
+        return Surrogate(series, share_explained(residuals[order], values[order]), residuals)
 
     def _learn(
         self,

@@ -36,7 +36,8 @@ class Linked(NamedTuple):
     scores: Fitted
     squash: Squash
     weights: np.ndarray  # (k, 2): of each solution, chosen without the rows it never saw
-    error: float  # mean squared error at rows held out, of the values as ``plain`` has them
+    errors: np.ndarray  # at rows held out, fold after fold, of the values as ``plain`` has them
+    error: float  # mean of their squares
     read: FourierSeries  # of the last solution; empty where a table is read instead
 
     @classmethod
@@ -52,11 +53,12 @@ class Linked(NamedTuple):
         weights = np.stack(
             [blend(values[fold != k], both[fold != k]) for k in range(len(plain.outs))]
         )
-        error = float(((values - (both * weights[fold]).sum(axis=1)) ** 2).mean())
+        errors = values - (both * weights[fold]).sum(axis=1)
+        error = float((errors**2).mean())
         enough = (1 - LEAST_GAIN) * float(((values - alone) ** 2).mean())
         n = plain.process.data.z.shape[1]
         nothing = FourierSeries(np.zeros((0, n), dtype=bool), np.zeros(0))
-        linked = cls(plain, scores, squash, weights, error, nothing)
+        linked = cls(plain, scores, squash, weights, errors, error, nothing)
         if n > LARGEST_TABLE and error < enough:
             z = random_signs(n, rng)
             linked = linked._replace(read=linked.series(z))

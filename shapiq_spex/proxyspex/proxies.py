@@ -23,10 +23,13 @@ class Surrogate:
         series: The Fourier series that stands for the game.
         r2: Cross-validated R² of this very series, at most 1; None where no row can be held out
             or the held-out values do not vary.
+        residuals: Values minus the prediction out of fold, float64 (m,), NaN for rows that were
+            not judged; None where no row was held out.
     """
 
     series: FourierSeries
     r2: float | None
+    residuals: np.ndarray | None = None
 
 
 class Proxy(Protocol):
