@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from shapiq_spex.interop import to_interaction_values
-from shapiq_spex.uncertainty import Evidence, Uncertainty, assess
+from shapiq_spex.uncertainty import Assessment, Evidence, Uncertainty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,21 +150,15 @@ class Recovery:
         max_order = self.max_order if max_order is None else max_order
         found = self.interactions(index, max_order)
         values = {t: float(found[t]) for t in found.interaction_lookup if t}
-        errors = self._uncertainty(max_order)
-        standard_errors, significant = assess(errors, values, index, max_order)
-        each = np.array(list(values.values()))
-        half = errors.half_width * standard_errors
+        trust = Assessment.of(self._uncertainty(max_order), values, index, max_order)
         keys = list(values)
         columns = {
             "interaction": pd.Series(keys, dtype=object),
             "order": [len(t) for t in keys],
-            "value": each,
-            "standard_error": standard_errors,
-            "lower": each - half,
-            "upper": each + half,
-            "significant": significant,
+            "value": list(values.values()),
+            **trust._asdict(),
         }
-        strongest = sorted(range(len(each)), key=lambda row: (-abs(each[row]), keys[row]))
+        strongest = sorted(range(len(keys)), key=lambda row: (-abs(values[keys[row]]), keys[row]))
         return pd.DataFrame(columns).iloc[strongest].reset_index(drop=True)
 
     def _uncertainty(self, max_order: int) -> Uncertainty:

@@ -23,27 +23,27 @@ surrogate. An interaction is significant where this and the interval both say so
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from math import comb, cosh, exp, sqrt, tanh
+from math import comb, exp
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import t as student
 
-from .spectral.indices import moebius_weight, weight
+from .spectral.indices import interactions
+from .spectral.series import FourierSeries
+from .spectral.tilt import tilted_weights
 
 if TYPE_CHECKING:
     from .spectral.indices import Index
-    from .spectral.series import FourierSeries
 
 LEVEL = 0.1  # of false discoveries, and of intervals that miss
 ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is no error
 FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
 SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
-REACH = 32  # sizes over which lambda spreads an index: 4^k / k! is 1e-16 there
 FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
 BLOCK = 2**22  # characters computed at once
+TINY = np.finfo(float).tiny
 
 
 class Evidence(NamedTuple):
@@ -114,12 +114,13 @@ class Uncertainty:
     """The errors of a recovered series.
 
     Attributes:
-        series: What was recovered.
-        coalitions: Bool (m, n), those it was recovered from.
-        left: What predictions leave of the values there, out of fold where judged, (m,).
+        n: Number of players.
         shares: How the error is shared out among the coefficients.
         slope: Lambda, positive where small coalitions are harder to predict.
         freedom: Number of residuals from which the error is known.
+        corrected: The series with what the residuals contradict put right.
+        bias: What was put right.
+        sets: Sets whose coefficients are significant, bool (k, n).
 
     Example:
         >>> from shapiq_spex import FourierSeries
@@ -128,15 +129,16 @@ class Uncertainty:
         >>> series = FourierSeries.from_terms(9, {(0,): 1.0, (1, 2): 0.5})
         >>> errors = Uncertainty.of(series, Evidence(x, series(x) + noise, noise, None))
         >>> errors.standard_errors(np.array([[1, 2]]), "BII", 2).round(3)
-        array([0.029])
+        array([0.026])
     """
 
-    series: FourierSeries
-    coalitions: np.ndarray
-    left: np.ndarray
+    n: int
     shares: Shares
     slope: float
     freedom: int
+    corrected: FourierSeries
+    bias: FourierSeries
+    sets: np.ndarray
 
     @classmethod
     def of(cls, series: FourierSeries, seen: Evidence, max_order: int = 2) -> Uncertainty:
@@ -149,77 +151,141 @@ class Uncertainty:
         """
         m, n = seen.coalitions.shape
         judged = np.isfinite(seen.residuals)
-        part = m / 2.0 ** min(n, 1000)
-        needed = ~judged | (FEW < part < 1)  # nothing is left of a complete table
-        fitted = np.zeros(m)
-        fitted[needed] = seen.values[needed] - series(seen.coalitions[needed])
-        # What was evaluated makes up a part of all coalitions, and there the fit is known.
-        left = (1 - part) * np.where(judged, seen.residuals, fitted) + part * fitted
-        variance = (1 - part) * _held_out(seen, judged) + part * float((fitted**2).mean())
-        variance = max(variance, (ROUNDING * float(np.abs(seen.values).max())) ** 2)
+        freedom = int(judged.sum()) or m
+        left, variance = _left(series, seen, judged)
+        tau = variance / m
+        moments = _moments(seen.coalitions, left, series)
+        # Sets of d > 1 players share half the level if d = 2, a quarter if d = 3, ...
+        counts = [comb(n, d) * 2.0 ** max(d - 1, 0) for d in range(n + 1)]
+        expected = np.take(counts, series.degrees) * tail(
+            series.coefficients + moments, tau, freedom
+        )
+        single, larger = series.degrees == 1, series.degrees > 1
+        significant = discoveries(expected, single) | discoveries(expected, larger)
+        other = series.degrees > 0
+        wrong = discoveries(other.sum() * tail(moments, tau, freedom), other)
+        bias = FourierSeries(series.support[wrong], moments[wrong])
+        known = float((moments[wrong] ** 2).sum()) - wrong.sum() * tau
         return cls(
-            series,
-            seen.coalitions,
-            left,
-            Shares.of(series, variance, variance / m, max_order),
+            n,
+            Shares.of(series + bias, max(variance - known, wrong.sum() * tau), tau, max_order),
             _slope(seen.coalitions[judged], seen.residuals[judged]),
-            int(judged.sum()) or m,
+            freedom,
+            series + bias,
+            bias,
+            series.support[significant],
         )
 
     def standard_errors(self, sets: np.ndarray, index: Index, max_order: int) -> np.ndarray:
-        """Root mean squared errors of the index of sets of one size, int (k, t): (k,)."""
-        n, t = self.series.n, sets.shape[1]
-        means = self.shares.means
-        weights = _spread(index, max_order, n, t, top=len(means) - 1, slope=self.slope)
-        every = sum(comb(t, a) * comb(n - t, b) * w**2 * means[a + b] for (a, b), w in weights)
-        own = self.shares.errors(_coefficients(self.series, sets), t) - means[t]
-        return np.sqrt(every + dict(weights)[t, 0] ** 2 * own)
+        """Standard errors of the corrected index of sets of one size, int (k, t): (k,)."""
+        t, means = sets.shape[1], self.shares.means
+        weights = tilted_weights(index, max_order, self.n, t, top=len(means) - 1, slope=self.slope)
+        every = sum(
+            comb(t, a) * comb(self.n - t, b) * w**2 * means[a + b] for (a, b), w in weights.items()
+        )
+        own = self.shares.errors(_coefficients(self.corrected, sets), t) - means[t]
+        return np.sqrt(every + weights[t, 0] ** 2 * own)
 
-    def p_values(self, sets: np.ndarray) -> np.ndarray:
-        """Two-sided p-values of F(T) = 0 for sets of one size, int (k, t): (k,)."""
-        estimates = _coefficients(self.series, sets) + _moments(self.coalitions, self.left, sets)
-        return self.tail(estimates, sqrt(self.shares.tau))
-
-    def tail(self, values: np.ndarray, standard_errors: np.ndarray | float) -> np.ndarray:
-        """Two-sided p-values of values that deviate from 0 by their standard errors."""
-        ratio = np.abs(values) / np.maximum(standard_errors, np.finfo(float).tiny)
-        return 2 * student.sf(ratio, self.freedom)
-
-    @property
-    def half_width(self) -> float:
-        """Half the width of an interval in standard errors."""
-        return float(student.isf(LEVEL / 2, self.freedom))
+    def suspected(self, sets: np.ndarray) -> np.ndarray:
+        """Whether each of some sets of one size, int (k, t), is part of a significant set: (k,)."""
+        members = np.zeros((len(sets), self.n), dtype=np.float32)
+        members[np.arange(len(sets))[:, None], sets] = 1
+        found = np.zeros(len(sets), dtype=bool)
+        step = max(1, BLOCK // max(1, len(sets)))
+        for start in range(0, len(self.sets), step):
+            common = members @ self.sets[start : start + step].T.astype(np.float32)
+            found |= (common == sets.shape[1]).any(axis=1)
+        return found
 
 
-def discoveries(p_values: np.ndarray, orders: np.ndarray, n: int) -> np.ndarray:
-    """Which interactions are significant, with false discoveries controlled at ``LEVEL``.
+class Assessment(NamedTuple):
+    """How far each of k values of an index can be trusted.
 
-    The procedure of Benjamini and Hochberg (1995) over all sets of the n players, reported or not.
-    Single players are a family of their own. All larger sets are one family, in which each size
-    has an equal share of the level, for there are far more large sets than small ones.
+    Attributes:
+        standard_error: Root mean squared error to expect, float64 (k,).
+        lower: Lower ends of intervals, at most the value, float64 (k,).
+        upper: Upper ends, at least the value, float64 (k,).
+        significant: Bool (k,).
+    """
+
+    standard_error: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    significant: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        errors: Uncertainty,
+        values: dict[tuple[int, ...], float],
+        index: Index,
+        max_order: int,
+    ) -> Assessment:
+        """Assess the values {players: value} of non-empty sets.
+
+        Args:
+            errors: The errors of the series the values are of.
+            values: {players: value} of non-empty sets.
+            index: Which index.
+            max_order: Its order.
+        """
+        orders = np.array([len(players) for players in values], dtype=np.int64)
+        each = np.array(list(values.values()))
+        biases = interactions(errors.bias, index, max_order, min_order=1)
+        bias = np.array([biases.get(players, 0.0) for players in values])
+        spread, suspected = np.zeros(len(each)), np.zeros(len(each), dtype=bool)
+        for order in np.unique(orders):
+            sets = np.array([players for players in values if len(players) == order])
+            spread[orders == order] = errors.standard_errors(sets, index, max_order)
+            suspected[orders == order] = errors.suspected(sets)
+        half = spread * student.isf(LEVEL / 2, errors.freedom)
+        p_values = tail(each + bias, spread**2, errors.freedom)
+        significant = np.zeros(len(each), dtype=bool)
+        for family in (suspected & (orders == 1), suspected & (orders > 1)):
+            significant |= discoveries(family.sum() * p_values, family)
+        return cls(
+            np.hypot(spread, bias),
+            np.minimum(each, each + bias - half),
+            np.maximum(each, each + bias + half),
+            significant,
+        )
+
+
+def discoveries(expected: np.ndarray, family: np.ndarray) -> np.ndarray:
+    """The procedure of Benjamini and Hochberg (1995) at ``LEVEL``.
 
     Args:
-        p_values: Of the sets reported, float64 (k,).
-        orders: Their sizes, int (k,).
-        n: Number of players.
+        expected: p-values times the number of hypotheses, tested or not, float64 (k,).
+        family: Which of them are meant, bool (k,).
 
     Returns:
-        Bool (k,).
+        Bool (k,): those in the family that are rejected.
 
     Example:
-        >>> p = np.array([1e-9, 1e-4, 0.01, 1e-4])
-        >>> discoveries(p, np.array([1, 2, 2, 3]), 20)
+        >>> discoveries(np.array([0.01, 0.19, 0.4, 0.0]), np.array([True, True, True, False]))
         array([ True,  True, False, False])
     """
-    found = np.zeros(len(p_values), dtype=bool)
-    for family in (orders == 1, orders > 1):
-        sizes = np.unique(orders[family])
-        sets = np.array([float(comb(n, int(size))) for size in orders[family]])
-        expected = np.sort(p_values[family] * sets * len(sizes))
-        passed = np.flatnonzero(expected <= LEVEL * np.arange(1, len(expected) + 1))
-        if len(passed):
-            found[family] = p_values[family] * sets * len(sizes) <= expected[passed[-1]]
-    return found
+    ordered = np.sort(expected[family])
+    passed = np.flatnonzero(ordered <= LEVEL * np.arange(1, len(ordered) + 1))
+    return family & (expected <= (ordered[passed[-1]] if len(passed) else -1.0))
+
+
+def tail(values: np.ndarray, variance: np.ndarray | float, freedom: int) -> np.ndarray:
+    """Two-sided p-values of values with mean 0 and such a variance, estimated from so many."""
+    return 2 * student.sf(np.abs(values) / np.sqrt(np.maximum(variance, TINY)), freedom)
+
+
+def _left(series: FourierSeries, seen: Evidence, judged: np.ndarray) -> tuple[np.ndarray, float]:
+    """What the series leaves of the values, out of fold where judged, and its mean square V."""
+    m, n = seen.coalitions.shape
+    part = m / 2.0 ** min(n, 1000)
+    needed = ~judged | (FEW < part < 1)  # nothing is left of a complete table
+    fitted = np.zeros(m)
+    fitted[needed] = seen.values[needed] - series(seen.coalitions[needed])
+    # What was evaluated makes up a part of all coalitions, and there the fit is known.
+    left = (1 - part) * np.where(judged, seen.residuals, fitted) + part * fitted
+    variance = (1 - part) * _held_out(seen, judged) + part * float((fitted**2).mean())
+    return left, max(variance, (ROUNDING * float(np.abs(seen.values).max())) ** 2)
 
 
 def _held_out(seen: Evidence, judged: np.ndarray) -> float:
@@ -246,43 +312,6 @@ def _slope(coalitions: np.ndarray, residuals: np.ndarray) -> float:
     return float(minimize_scalar(cost, bounds=(-STEEPEST, STEEPEST), method="bounded").x)
 
 
-@cache
-def _spread(
-    index: Index, max_order: int, n: int, t: int, *, top: int, slope: float
-) -> list[tuple[tuple[int, int], float]]:
-    """W_T(R) for every R with a players in T and b others, a + b <= top: [((a, b), W)].
-
-    With u = tanh(lambda / n), a chi_R = const prod_{i in R} (chi_i + u) prod_{i not in R} (1 + u
-    chi_i), so a set R' that differs from R in k players has the coefficient u^k in it, and the
-    index gives it c(|R'|, t). The two ends, where r = 0, are taken out.
-    """
-    u, size = tanh(slope / n), sqrt(cosh(2 * slope / n) ** n)
-    ends = _end_weights(index, max_order, n, t)
-    empty, full = ends[0] * exp(slope) / size, ends[1] * exp(-slope) / size
-    weights = []
-    for a, b in [(i, j) for i in range(t + 1) for j in range(min(top - i, n - t) + 1)]:
-        total = 0.0
-        for other in range(min(b + REACH, n - t) + 1):
-            ways = sum(
-                comb(b, both) * comb(n - t - b, other - both) * u ** (b + other - 2 * both)
-                for both in range(max(0, other + b - n + t), min(b, other) + 1)
-            )
-            total += ways * float(weight(index, max_order, t + other, t))
-        w = cosh(slope / n) ** n / size * u ** (t - a) * total
-        weights.append(((a, b), w - empty - (-1) ** (a + b) * full))
-    return weights
-
-
-@cache
-def _end_weights(index: Index, max_order: int, n: int, t: int) -> tuple[float, float]:
-    """What the values of the empty and of the full coalition count for in I(T), |T| = t."""
-    empty = sum(
-        (-1) ** s * comb(n - t, s - t) * moebius_weight(index, max_order, s, t)
-        for s in range(t, n + 1)
-    )
-    return float(empty), float(moebius_weight(index, max_order, n, t))
-
-
 def _coefficients(series: FourierSeries, sets: np.ndarray) -> np.ndarray:
     """F(T) of sets of one size, int (k, t): (k,)."""
     found: dict[tuple[int, ...], float] = {}
@@ -292,43 +321,19 @@ def _coefficients(series: FourierSeries, sets: np.ndarray) -> np.ndarray:
     return np.array([found.get(tuple(one), 0.0) for one in sets.tolist()])
 
 
-def _moments(coalitions: np.ndarray, left: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """mean_j left_j chi_T(x_j) of sets of one size, int (k, t): (k,)."""
+def _moments(coalitions: np.ndarray, left: np.ndarray, series: FourierSeries) -> np.ndarray:
+    """mean_j left_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
+    out = np.zeros(len(series))
     if not left.any():
-        return np.zeros(len(sets))
-    z = 1 - 2 * coalitions.astype(np.float32)
-    out = np.empty(len(sets))
-    step = max(1, BLOCK // len(z))
-    for start in range(0, len(sets), step):
-        block = sets[start : start + step]
-        chi = z[:, block[:, 0]]
-        for column in block.T[1:]:
-            chi *= z[:, column]
-        out[start : start + step] = left.astype(np.float32) @ chi
-    return out / len(z)
-
-
-def assess(
-    found: Uncertainty, values: dict[tuple[int, ...], float], index: Index, max_order: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Standard errors, and which are significant, of the values of an index.
-
-    Args:
-        found: The errors of the series.
-        values: {players: value} of non-empty sets.
-        index: Which index.
-        max_order: Its order.
-
-    Returns:
-        Float64 (k,) and bool (k,) in the order of the values.
-    """
-    orders = np.array([len(players) for players in values], dtype=np.int64)
-    each = np.array(list(values.values()))
-    errors, p_values = np.zeros(len(each)), np.ones(len(each))
-    for order in np.unique(orders):
-        rows = np.flatnonzero(orders == order)
-        sets = np.array([players for players in values if len(players) == order])
-        errors[rows] = found.standard_errors(sets, index, max_order)
-        both = found.p_values(sets), found.tail(each[rows], errors[rows])
-        p_values[rows] = np.maximum(*both)
-    return errors, discoveries(p_values, orders, found.series.n)
+        return out
+    signs, start = (1 - 2 * coalitions.T.astype(np.float32)).copy(), 0
+    step = max(1, BLOCK // len(left))
+    for rows, _ in series.by_degree():
+        for first in range(0, len(rows), step):
+            block = rows[first : first + step]
+            chi = np.ones((len(block), len(left)), dtype=np.float32)
+            for column in block.T:
+                chi *= signs[column]
+            out[start : start + len(block)] = chi @ left.astype(np.float32) / len(left)
+            start += len(block)
+    return out
