@@ -241,14 +241,13 @@ class Assessment(NamedTuple):
         half = spread * student.isf(LEVEL / 2, errors.freedom)
         p_values = tail(each + bias, spread**2, errors.freedom)
         significant = np.zeros(len(each), dtype=bool)
-        for family in (suspected & (orders == 1), suspected & (orders > 1)):
-            significant |= discoveries(family.sum() * p_values, family)
-        return cls(
-            np.hypot(spread, bias),
-            np.minimum(each, each + bias - half),
-            np.maximum(each, each + bias + half),
-            significant,
-        )
+        for family in (orders == 1, orders > 1):
+            significant |= suspected & discoveries(family.sum() * p_values, family)
+        # The largest estimates are large by luck, too: what is not significant may be nothing.
+        zero = np.where(significant, each, 0.0)
+        lower = np.minimum.reduce([zero, each, each + bias - half])
+        upper = np.maximum.reduce([zero, each, each + bias + half])
+        return cls(np.hypot(spread, bias), lower, upper, significant)
 
 
 def discoveries(expected: np.ndarray, family: np.ndarray) -> np.ndarray:
