@@ -138,6 +138,7 @@ class Uncertainty:
     freedom: int
     corrected: FourierSeries
     bias: FourierSeries
+    doubt: FourierSeries
     sets: np.ndarray
 
     @classmethod
@@ -173,6 +174,7 @@ class Uncertainty:
             freedom,
             series + bias,
             bias,
+            FourierSeries(series.support[~wrong], moments[~wrong]),
             series.support[significant],
         )
 
@@ -183,8 +185,9 @@ class Uncertainty:
         every = sum(
             comb(t, a) * comb(self.n - t, b) * w**2 * means[a + b] for (a, b), w in weights.items()
         )
-        own = self.shares.errors(_coefficients(self.corrected, sets), t) - means[t]
-        return np.sqrt(every + weights[t, 0] ** 2 * own)
+        own = self.shares.errors(_coefficients(self.corrected, sets), t)
+        own = np.maximum(own, _coefficients(self.doubt, sets) ** 2 - self.shares.tau)
+        return np.sqrt(every + weights[t, 0] ** 2 * (own - means[t]))
 
     def suspected(self, sets: np.ndarray) -> np.ndarray:
         """Whether each of some sets of one size, int (k, t), is part of a significant set: (k,)."""
