@@ -126,6 +126,7 @@ class SpectralApproximator(Approximator):
             values,
             r2=1.0,
             r2_kind="exact",
+            residuals=np.zeros(len(values)),
             index=self.index,
             max_order=self.max_order,
         )

@@ -210,7 +210,7 @@ def _record(options: argparse.Namespace, game: TextGame, result: Recovery) -> di
         "v_full": game.grand_coalition_value,
         "index": found.index,
         "max_order": found.max_order,
-        "interactions": [[t, value] for t, _, value in result.to_frame().itertuples(index=False)],
+        "interactions": [[row.interaction, row.value] for row in result.to_frame().itertuples()],
         "n_evaluations": result.n_evaluations,
         "r2": result.r2,
         "r2_kind": result.r2_kind,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import numpy as np
+
 from shapiq_spex.interop import to_interaction_values
+from shapiq_spex.uncertainty import Assessment, Evidence, Uncertainty
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from shapiq.interaction_values import InteractionValues
 
@@ -42,6 +44,20 @@ def status_of(r2: float | None, *notes: str) -> str:
     return "; ".join(notes) or "ok"
 
 
+def placed(residuals: np.ndarray | None, rows: np.ndarray | slice, count: int) -> np.ndarray | None:
+    """Residuals of some rows as those of all, NaN elsewhere.
+
+    Example:
+        >>> placed(np.array([0.5]), slice(2, None), 3)
+        array([nan, nan, 0.5])
+    """
+    if residuals is None:
+        return None
+    everywhere = np.full(count, np.nan)
+    everywhere[rows] = residuals
+    return everywhere
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Recovery:
     """A game recovered as a sparse Fourier series.
@@ -54,6 +70,8 @@ class Recovery:
             None where it could not be measured.
         r2_kind: On what r2 was measured: "held-out" coalitions, "cross-validated" folds, or
             "exact" when every coalition was evaluated.
+        residuals: Values minus predictions that never saw them, float64 (m,), NaN for rows that
+            were not held out, 0 where every coalition was evaluated; None where none was held out.
         status: "ok", or a sentence on what did not go as planned.
         index: Index that :meth:`interactions` uses when none is given.
         max_order: Likewise.
@@ -64,9 +82,9 @@ class Recovery:
         >>> both = ProxySPEX(n=2).recover(4, lambda x: 1.0 * x[:, 0] * x[:, 1])
         >>> both
         Recovery(n=2, evaluations=4, terms=4, r2=1.000 exact, status='ok')
-        >>> print(both.to_frame().head(1).to_string(index=False))
-        interaction  order  value
-             (0, 1)      2    1.0
+        >>> print(both.to_frame().head(1).round(3).to_string(index=False))
+        interaction  order  value  standard_error  lower  upper  significant
+             (0, 1)      2    1.0             0.0    1.0    1.0         True
     """
 
     series: FourierSeries
@@ -74,6 +92,7 @@ class Recovery:
     values: np.ndarray
     r2: float | None
     r2_kind: R2Kind
+    residuals: np.ndarray | None = None
     status: str = "ok"
     index: Index = "k-SII"
     max_order: int = 2
@@ -106,13 +125,47 @@ class Recovery:
         )
 
     def to_frame(self, index: Index | None = None, max_order: int | None = None) -> pd.DataFrame:
-        """The interactions as a table, strongest first: columns interaction, order, value."""
+        """The interactions as a table, strongest first, each with how far it can be trusted.
+
+        See :mod:`shapiq_spex.uncertainty` for what the errors are estimated from.
+
+        Args:
+            index: As in :meth:`interactions`.
+            max_order: Likewise.
+
+        Returns:
+            A row for each non-empty interaction with the columns interaction (its players), order,
+            value, standard_error (the root mean squared error to expect, which counts shrinkage
+            in), lower and upper (ends of an interval that covers the exact value in about nine
+            of ten cases) and significant (with at most a tenth of false discoveries to expect
+            among the single players, and among the larger sets). Where nothing is known of the
+            error, it is NaN and nothing is significant.
+
+        Raises:
+            ValueError: As :meth:`interactions`.
+        """
         import pandas as pd
 
+        index = index or self.index
+        max_order = self.max_order if max_order is None else max_order
         found = self.interactions(index, max_order)
-        rows = [(t, len(t), float(found[t])) for t in found.interaction_lookup if t]
-        rows.sort(key=lambda row: (-abs(row[2]), row[0]))
-        return pd.DataFrame(rows, columns=["interaction", "order", "value"])
+        values = {t: float(found[t]) for t in found.interaction_lookup if t}
+        trust = Assessment.of(self._uncertainty(max_order), values, index, max_order)
+        keys = list(values)
+        columns = {
+            "interaction": pd.Series(keys, dtype=object),
+            "order": [len(t) for t in keys],
+            "value": list(values.values()),
+            **trust._asdict(),
+        }
+        strongest = sorted(range(len(keys)), key=lambda row: (-abs(values[keys[row]]), keys[row]))
+        return pd.DataFrame(columns).iloc[strongest].reset_index(drop=True)
+
+    def _uncertainty(self, max_order: int) -> Uncertainty:
+        nowhere = np.full(len(self.values), np.nan)
+        residuals = nowhere if self.residuals is None else self.residuals
+        seen = Evidence(self.plan.coalitions, self.values, residuals, self.r2)
+        return Uncertainty.of(self.series, seen, max_order)
 
     def __repr__(self) -> str:
         """One line."""

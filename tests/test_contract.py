@@ -93,7 +93,10 @@ def test_a_recovery_tells_what_was_asked_and_answered(make):
 def test_a_frame_holds_the_interactions_strongest_first(make):
     recovery = make(index="SII", max_order=2).recover(80, sparse_game)
     frame, values = recovery.to_frame("k-SII", 3), as_dict(recovery.interactions("k-SII", 3))
-    assert list(frame.columns) == ["interaction", "order", "value"]
+    known = ["standard_error", "lower", "upper", "significant"]
+    assert list(frame.columns) == ["interaction", "order", "value", *known]
+    assert ((frame.lower <= frame.value) & (frame.value <= frame.upper)).all()
+    assert frame.significant.dtype == bool
     assert dict(zip(frame.interaction, frame.value, strict=True)) == {
         t: value for t, value in values.items() if t
     }

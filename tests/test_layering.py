@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "uncertainty": {"spectral"},
     "optimise": {"spectral"},
     "structure": {"spectral"},
-    "result": {"spectral", "interop"},
+    "result": {"spectral", "interop", "uncertainty"},
     "approximator": {"spectral", "result", "interop"},
     "simple": {"spectral", "approximator", "result", "interop"},
     "datamodels": {"spectral", "result"},

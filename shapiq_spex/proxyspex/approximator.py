@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 from shapiq_spex.approximator import SpectralApproximator, ask, keep
-from shapiq_spex.result import Recovery, status_of
+from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.ends import meet_ends
 
 from .boosted import BoostedTrees
@@ -87,6 +87,7 @@ class ProxySPEX(SpectralApproximator):
             values,
             r2=fit.r2,
             r2_kind="cross-validated",
+            residuals=placed(fit.residuals, slice(2, None), budget),
             status=status_of(fit.r2),
             index=self.index,
             max_order=self.max_order,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapiq_spex.result import placed
 from shapiq_spex.spectral.series import FourierSeries
 
 from .link import Linked, normal_scores
@@ -110,7 +111,7 @@ class GaussianProcess:
                     series, left = settle(linked.read.series), linked.left
                     lost = linked.read.lost((series - constant) * (1 / spread))
                     r2 = float(1 - ((left**2).mean() + lost) / data.y[order].var())
-                    return Surrogate(series, r2, scattered(left * spread, order, len(values)))
+                    return Surrogate(series, r2, placed(left * spread, order, len(values)))
                 if n <= LARGEST_TABLE:
                     found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
                 else:
@@ -121,7 +122,7 @@ class GaussianProcess:
         if not folds:
             return Surrogate(series, None)
         left = np.concatenate(errors)
-        residuals = scattered(left, order, len(values))
+        residuals = placed(left, order, len(values))
         return Surrogate(series, share_explained(left, values[order]), residuals)
 
     def _learn(
@@ -158,13 +159,6 @@ def blas_threads(rows: int) -> AbstractContextManager[object]:
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     return threadpool_limits(1, user_api="blas") if rows < SERIAL_ROWS else nullcontext()
-
-
-def scattered(values: np.ndarray, rows: np.ndarray, m: int) -> np.ndarray:
-    """Values (k,) in their rows of m, NaN in the others."""
-    out = np.full(m, np.nan)
-    out[rows] = values
-    return out
 
 
 def share_explained(errors: np.ndarray, values: np.ndarray) -> float | None:

@@ -83,16 +83,25 @@ def weight(index: Index, max_order: int, degree: int, order: int) -> Fraction:
         >>> weight("SV", 1, 3, 1), weight("BII", 2, 2, 2), weight("FBII", 2, 3, 1)
         (Fraction(-2, 3), Fraction(4, 1), Fraction(0, 1))
     """
-    moebius_weight = _MOEBIUS_WEIGHTS[index]
     return sum(
         (
             comb(degree - order, size - order)
             * (-2) ** size
-            * moebius_weight(size, order, max_order)
+            * moebius_weight(index, max_order, size, order)
             for size in range(order, degree + 1)
         ),
         Fraction(0),
     )
+
+
+def moebius_weight(index: Index, max_order: int, size: int, order: int) -> Fraction:
+    """The exact w(size, order): what the Moebius coefficient of a set gives to a subset.
+
+    Example:
+        >>> moebius_weight("SV", 1, 3, 1), moebius_weight("BII", 2, 3, 2)
+        (Fraction(1, 3), Fraction(1, 2))
+    """
+    return _MOEBIUS_WEIGHTS[index](size, order, max_order)
 
 
 def _scatter(

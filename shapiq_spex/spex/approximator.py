@@ -10,9 +10,9 @@ import numpy as np
 
 from shapiq_spex.approximator import SpectralApproximator, ask, keep
 from shapiq_spex.proxyspex import ProxySPEX
-from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, scattered, share_explained
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
 from shapiq_spex.proxyspex.proxies import Surrogate
-from shapiq_spex.result import Recovery, status_of
+from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.ends import meet_ends
 
 from .decode import decode
@@ -119,8 +119,7 @@ class SPEX(SpectralApproximator):
         if decoded.complete:
             series, unseen = finish(decoded.series), slice(len(values) - plan.n_uniform, None)
             left = values[unseen] - series(plan.packed[unseen])
-            inner = len(values) - len(plan.ends)
-            residuals = scattered(left, np.arange(inner - plan.n_uniform, inner), inner)
+            residuals = placed(left, unseen, len(values))
             fit = Surrogate(series, share_explained(left, values[unseen]), residuals)
             kind: R2Kind = "held-out"
         else:
@@ -132,6 +131,7 @@ class SPEX(SpectralApproximator):
             values,
             r2=fit.r2,
             r2_kind=kind,
+            residuals=fit.residuals,
             status=status_of(fit.r2, *_notes(plan, self.degree_parameter)),
             index=self.index,
             max_order=self.max_order,
@@ -148,9 +148,10 @@ def _fit_all(
     """The surrogate of ProxySPEX on all values but the ends, with the decoded terms known."""
     inner = np.setdiff1d(np.arange(len(values)), plan.ends)
     uniform = np.arange(len(inner) - plan.n_uniform, len(inner))
-    return GaussianProcess().fit(
+    fit = GaussianProcess().fit(
         plan.packed[inner], values[inner], rng, finish, known=decoded, judged=uniform
     )
+    return replace(fit, residuals=placed(fit.residuals, inner, len(values)))
 
 
 def _notes(plan: SamplingPlan, degree: int) -> list[str]:

@@ -1,0 +1,56 @@
+"""Indices of functions that are larger towards one end than towards the other.
+
+A tilted function is a(x) g(x) with a(x) in proportion to exp(lambda (n - 2 |x|) / n), a^2 of mean 1
+over uniform coalitions, and 0 at the empty and the full coalition. The index of a set T is linear
+in the Fourier coefficients of g, sum_R W_T(R) G(R), and W depends on numbers of players only.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import comb, cosh, exp, sqrt, tanh
+from typing import TYPE_CHECKING
+
+from .indices import moebius_weight, weight
+
+if TYPE_CHECKING:
+    from .indices import Index
+
+REACH = 32  # sizes over which the tilt spreads an index: (2 lambda)^k / k! is 1e-16 for lambda = 2
+
+
+@cache
+def tilted_weights(
+    index: Index, max_order: int, n: int, t: int, *, top: int, slope: float
+) -> dict[tuple[int, int], float]:
+    """W_T(R) for every R with a of the t players in T and b others, a + b <= top: {(a, b): W}.
+
+    With u = tanh(lambda / n), a chi_R = const prod_{i in R} (chi_i + u) prod_{i not in R} (1 + u
+    chi_i), so a set R' that differs from R in k players has the coefficient u^k in it, and the
+    index gives it c(|R'|, t). The two ends, where r = 0, are taken out.
+    """
+    u, size = tanh(slope / n), sqrt(cosh(2 * slope / n) ** n)
+    ends = _end_weights(index, max_order, n, t)
+    empty, full = ends[0] * exp(slope) / size, ends[1] * exp(-slope) / size
+    weights: dict[tuple[int, int], float] = {}
+    for a, b in [(i, j) for i in range(t + 1) for j in range(min(top - i, n - t) + 1)]:
+        total = 0.0
+        for other in range(min(b + REACH, n - t) + 1):
+            ways = sum(
+                comb(b, both) * comb(n - t - b, other - both) * u ** (b + other - 2 * both)
+                for both in range(max(0, other + b - n + t), min(b, other) + 1)
+            )
+            total += ways * float(weight(index, max_order, t + other, t))
+        w = cosh(slope / n) ** n / size * u ** (t - a) * total
+        weights[a, b] = w - empty - (-1) ** (a + b) * full
+    return weights
+
+
+@cache
+def _end_weights(index: Index, max_order: int, n: int, t: int) -> tuple[float, float]:
+    """What the values of the empty and of the full coalition count for in I(T), |T| = t."""
+    empty = sum(
+        (-1) ** s * comb(n - t, s - t) * moebius_weight(index, max_order, s, t)
+        for s in range(t, n + 1)
+    )
+    return float(empty), float(moebius_weight(index, max_order, n, t))

@@ -1,0 +1,341 @@
+"""How far a recovered game may be off: standard errors, intervals, false discoveries.
+
+Let r be the game minus the recovered series, a function of the coalition. Its mean square V over
+uniform coalitions is known from rows held out. How V is shared out among the coefficients, and what
+an index makes of it, is estimated:
+
+1. *Shares.* From m masks a coefficient can be learned to about tau = V / m. A surrogate shrinks:
+   with prior variance v it errs by v tau / (v + tau), and its own squared estimate is
+   v^2 / (v + tau) on average. That gives v from squared estimates, half by the size of the set
+   and half by the set itself, up to one factor, with which all errors add up to V. An estimate
+   that stands out of tau is not shrunk, so its error is tau at least.
+2. *Slope.* Many games are harder to predict towards one of the ends. So r = a r0, a in proportion
+   to exp(lambda (n - 2 |x|) / n), and r0 is alike everywhere; the residuals tell lambda. Both ends
+   are met exactly, so r = 0 there.
+3. *Index.* The error of I(T) is linear in r, a sum of W_T(R) r0(R) over sets R, and its mean
+   square follows.
+
+Whether there is an interaction at all does not lean on these estimates alone: with residuals e_j
+out of fold, F(T) + mean_j e_j chi_T(x_j) is unbiased with standard error sqrt(tau), whatever the
+surrogate. An interaction is significant where this and the interval both say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb, exp
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import t as student
+
+from .spectral.indices import interactions
+from .spectral.series import FourierSeries
+from .spectral.tilt import tilted_weights
+
+if TYPE_CHECKING:
+    from .spectral.indices import Index
+
+LEVEL = 0.1  # of false discoveries, and of intervals that miss
+ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is no error
+FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
+SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
+FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
+BLOCK = 2**22  # characters computed at once
+TINY = np.finfo(float).tiny
+
+
+class Evidence(NamedTuple):
+    """What was evaluated, and how far predictions were off there.
+
+    Attributes:
+        coalitions: Bool (m, n), distinct.
+        values: What the game said of them, float64 (m,).
+        residuals: Values minus predictions out of fold, float64 (m,), NaN for rows not judged.
+        r2: Share of the variance explained over uniform coalitions, None where it is unknown.
+    """
+
+    coalitions: np.ndarray
+    values: np.ndarray
+    residuals: np.ndarray
+    r2: float | None
+
+
+class Shares(NamedTuple):
+    """How the error is shared out among the coefficients.
+
+    Attributes:
+        tau: Squared standard error of a coefficient that is estimated without shrinkage.
+        squares: Mean squared estimate of a coefficient of each size 0, 1, ..., float64 (D + 1,).
+        factor: The one factor of the prior variances.
+        means: Mean squared error of a coefficient of each size, float64 (D + 1,).
+    """
+
+    tau: float
+    squares: np.ndarray
+    factor: float
+    means: np.ndarray
+
+    @classmethod
+    def of(cls, series: FourierSeries, variance: float, tau: float, max_order: int) -> Shares:
+        """Find the factor with which the errors of all coefficients but F(empty) add up to V."""
+        n, degrees = series.n, series.degrees
+        top = max(int(degrees.max(initial=0)), min(max_order, n))
+        counts = np.array([float(comb(n, d)) for d in range(top + 1)])
+        groups = [series.coefficients[degrees == d] for d in range(top + 1)]
+        squares = np.array([group @ group for group in groups]) / counts
+
+        def sums(log_factor: float) -> np.ndarray:
+            shares = cls(tau, squares, exp(log_factor), counts)
+            known = [shares.errors(group, d).sum() for d, group in enumerate(groups)]
+            others = [shares.errors(np.zeros(1), d)[0] for d in range(top + 1)]
+            return known + (counts - [len(group) for group in groups]) * others
+
+        def excess(log_factor: float) -> float:
+            return float(sums(log_factor)[1:].sum() - variance)
+
+        low, high = FACTORS
+        best = low if excess(low) > 0 else high
+        if excess(low) < 0 < excess(high):
+            best = brentq(excess, low, high, xtol=1e-3)
+        return cls(tau, squares, exp(best), sums(best) / counts)
+
+    def errors(self, coefficients: np.ndarray, size: int) -> np.ndarray:
+        """Expected squared errors of coefficients (k,) of sets of one size."""
+        square = (coefficients**2 + self.squares[size]) / 2
+        prior = self.factor * (square + np.sqrt(square**2 + 4 * square * self.tau)) / 2
+        shrunk = prior * self.tau / (prior + self.tau)
+        return np.maximum(shrunk, np.minimum(coefficients**2, self.tau))
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The errors of a recovered series.
+
+    Attributes:
+        n: Number of players.
+        shares: How the error is shared out among the coefficients.
+        slope: Lambda, positive where small coalitions are harder to predict.
+        freedom: Number of residuals from which the error is known.
+        corrected: The series with what the residuals contradict put right.
+        bias: What was put right.
+        sets: Sets whose coefficients are significant, bool (k, n).
+
+    Example:
+        >>> from shapiq_spex import FourierSeries
+        >>> x = np.random.default_rng(0).random((200, 9)) < 0.5
+        >>> noise = 0.1 * np.random.default_rng(1).standard_normal(200)
+        >>> series = FourierSeries.from_terms(9, {(0,): 1.0, (1, 2): 0.5})
+        >>> errors = Uncertainty.of(series, Evidence(x, series(x) + noise, noise, None))
+        >>> errors.standard_errors(np.array([[1, 2]]), "BII", 2).round(3)
+        array([0.026])
+    """
+
+    n: int
+    shares: Shares
+    slope: float
+    freedom: int
+    corrected: FourierSeries
+    bias: FourierSeries
+    doubt: FourierSeries
+    sets: np.ndarray
+
+    @classmethod
+    def of(cls, series: FourierSeries, seen: Evidence, max_order: int = 2) -> Uncertainty:
+        """Estimate the errors; all are NaN where nothing was held out and R² is not known.
+
+        Args:
+            series: What was recovered.
+            seen: What it was recovered from.
+            max_order: Largest interaction that will be asked for.
+        """
+        m, n = seen.coalitions.shape
+        judged = np.isfinite(seen.residuals)
+        freedom = int(judged.sum()) or m
+        left, variance = _left(series, seen, judged)
+        tau = variance / m
+        moments = _moments(seen.coalitions, left, series)
+        # Sets of d > 1 players share half the level if d = 2, a quarter if d = 3, ...
+        counts = [comb(n, d) * 2.0 ** max(d - 1, 0) for d in range(n + 1)]
+        expected = np.take(counts, series.degrees) * tail(
+            series.coefficients + moments, tau, freedom
+        )
+        single, larger = series.degrees == 1, series.degrees > 1
+        significant = discoveries(expected, single) | discoveries(expected, larger)
+        other = series.degrees > 0
+        wrong = discoveries(other.sum() * tail(moments, tau, freedom), other)
+        bias = FourierSeries(series.support[wrong], moments[wrong])
+        known = float((moments[wrong] ** 2).sum()) - wrong.sum() * tau
+        return cls(
+            n,
+            Shares.of(series + bias, max(variance - known, wrong.sum() * tau), tau, max_order),
+            _slope(seen.coalitions[judged], seen.residuals[judged]),
+            freedom,
+            series + bias,
+            bias,
+            FourierSeries(series.support[~wrong], moments[~wrong]),
+            series.support[significant],
+        )
+
+    def standard_errors(self, sets: np.ndarray, index: Index, max_order: int) -> np.ndarray:
+        """Standard errors of the corrected index of sets of one size, int (k, t): (k,)."""
+        t, means = sets.shape[1], self.shares.means
+        weights = tilted_weights(index, max_order, self.n, t, top=len(means) - 1, slope=self.slope)
+        every = sum(
+            comb(t, a) * comb(self.n - t, b) * w**2 * means[a + b] for (a, b), w in weights.items()
+        )
+        own = self.shares.errors(_coefficients(self.corrected, sets), t)
+        own = np.maximum(own, _coefficients(self.doubt, sets) ** 2 - self.shares.tau)
+        return np.sqrt(every + weights[t, 0] ** 2 * (own - means[t]))
+
+    def suspected(self, sets: np.ndarray) -> np.ndarray:
+        """Whether each of some sets of one size, int (k, t), is part of a significant set: (k,)."""
+        members = np.zeros((len(sets), self.n), dtype=np.float32)
+        members[np.arange(len(sets))[:, None], sets] = 1
+        found = np.zeros(len(sets), dtype=bool)
+        step = max(1, BLOCK // max(1, len(sets)))
+        for start in range(0, len(self.sets), step):
+            common = members @ self.sets[start : start + step].T.astype(np.float32)
+            found |= (common == sets.shape[1]).any(axis=1)
+        return found
+
+
+class Assessment(NamedTuple):
+    """How far each of k values of an index can be trusted.
+
+    Attributes:
+        standard_error: Root mean squared error to expect, float64 (k,).
+        lower: Lower ends of intervals, at most the value, float64 (k,).
+        upper: Upper ends, at least the value, float64 (k,).
+        significant: Bool (k,).
+    """
+
+    standard_error: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    significant: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        errors: Uncertainty,
+        values: dict[tuple[int, ...], float],
+        index: Index,
+        max_order: int,
+    ) -> Assessment:
+        """Assess the values {players: value} of non-empty sets.
+
+        Args:
+            errors: The errors of the series the values are of.
+            values: {players: value} of non-empty sets.
+            index: Which index.
+            max_order: Its order.
+        """
+        orders = np.array([len(players) for players in values], dtype=np.int64)
+        each = np.array(list(values.values()))
+        biases = interactions(errors.bias, index, max_order, min_order=1)
+        bias = np.array([biases.get(players, 0.0) for players in values])
+        spread, suspected = np.zeros(len(each)), np.zeros(len(each), dtype=bool)
+        for order in np.unique(orders):
+            sets = np.array([players for players in values if len(players) == order])
+            spread[orders == order] = errors.standard_errors(sets, index, max_order)
+            suspected[orders == order] = errors.suspected(sets)
+        half = spread * student.isf(LEVEL / 2, errors.freedom)
+        p_values = tail(each + bias, spread**2, errors.freedom)
+        significant = np.zeros(len(each), dtype=bool)
+        for family in (orders == 1, orders > 1):
+            significant |= suspected & discoveries(family.sum() * p_values, family)
+        # The largest estimates are large by luck, too: what is not significant may be nothing.
+        zero = np.where(significant, each, 0.0)
+        lower = np.minimum.reduce([zero, each, each + bias - half])
+        upper = np.maximum.reduce([zero, each, each + bias + half])
+        return cls(np.hypot(spread, bias), lower, upper, significant)
+
+
+def discoveries(expected: np.ndarray, family: np.ndarray) -> np.ndarray:
+    """The procedure of Benjamini and Hochberg (1995) at ``LEVEL``.
+
+    Args:
+        expected: p-values times the number of hypotheses, tested or not, float64 (k,).
+        family: Which of them are meant, bool (k,).
+
+    Returns:
+        Bool (k,): those in the family that are rejected.
+
+    Example:
+        >>> discoveries(np.array([0.01, 0.19, 0.4, 0.0]), np.array([True, True, True, False]))
+        array([ True,  True, False, False])
+    """
+    ordered = np.sort(expected[family])
+    passed = np.flatnonzero(ordered <= LEVEL * np.arange(1, len(ordered) + 1))
+    return family & (expected <= (ordered[passed[-1]] if len(passed) else -1.0))
+
+
+def tail(values: np.ndarray, variance: np.ndarray | float, freedom: int) -> np.ndarray:
+    """Two-sided p-values of values with mean 0 and such a variance, estimated from so many."""
+    return 2 * student.sf(np.abs(values) / np.sqrt(np.maximum(variance, TINY)), freedom)
+
+
+def _left(series: FourierSeries, seen: Evidence, judged: np.ndarray) -> tuple[np.ndarray, float]:
+    """What the series leaves of the values, out of fold where judged, and its mean square V."""
+    m, n = seen.coalitions.shape
+    part = m / 2.0 ** min(n, 1000)
+    needed = ~judged | (FEW < part < 1)  # nothing is left of a complete table
+    fitted = np.zeros(m)
+    fitted[needed] = seen.values[needed] - series(seen.coalitions[needed])
+    # What was evaluated makes up a part of all coalitions, and there the fit is known.
+    left = (1 - part) * np.where(judged, seen.residuals, fitted) + part * fitted
+    variance = (1 - part) * _held_out(seen, judged) + part * float((fitted**2).mean())
+    return left, max(variance, (ROUNDING * float(np.abs(seen.values).max())) ** 2)
+
+
+def _held_out(seen: Evidence, judged: np.ndarray) -> float:
+    """Mean squared error over uniform coalitions that were not evaluated."""
+    spread = float((seen.values[judged] if judged.any() else seen.values).var())
+    known = [] if seen.r2 is None else [(1 - seen.r2) * spread]
+    if judged.any():
+        known.append(float((seen.residuals[judged] ** 2).mean()))
+    if not known and spread > 0:
+        return np.nan
+    return max(known, default=0.0)
+
+
+def _slope(coalitions: np.ndarray, residuals: np.ndarray) -> float:
+    """Lambda of largest posterior probability for normal residuals."""
+    if not residuals.any():
+        return 0.0
+    lean = 1 - 2 * coalitions.mean(axis=1)
+
+    def cost(slope: float) -> float:
+        size = float((residuals**2 * np.exp(-2 * slope * lean)).mean())
+        return slope * lean.sum() + len(lean) / 2 * np.log(size) + (slope / SLOPE) ** 2 / 2
+
+    return float(minimize_scalar(cost, bounds=(-STEEPEST, STEEPEST), method="bounded").x)
+
+
+def _coefficients(series: FourierSeries, sets: np.ndarray) -> np.ndarray:
+    """F(T) of sets of one size, int (k, t): (k,)."""
+    found: dict[tuple[int, ...], float] = {}
+    for rows, values in series.by_degree():
+        if rows.shape[1] == sets.shape[1]:
+            found = dict(zip(map(tuple, rows.tolist()), values.tolist(), strict=True))
+    return np.array([found.get(tuple(one), 0.0) for one in sets.tolist()])
+
+
+def _moments(coalitions: np.ndarray, left: np.ndarray, series: FourierSeries) -> np.ndarray:
+    """mean_j left_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
+    out = np.zeros(len(series))
+    if not left.any():
+        return out
+    signs, start = (1 - 2 * coalitions.T.astype(np.float32)).copy(), 0
+    step = max(1, BLOCK // len(left))
+    for rows, _ in series.by_degree():
+        for first in range(0, len(rows), step):
+            block = rows[first : first + step]
+            chi = np.ones((len(block), len(left)), dtype=np.float32)
+            for column in block.T:
+                chi *= signs[column]
+            out[start : start + len(block)] = chi @ left.astype(np.float32) / len(left)
+            start += len(block)
+    return out
