@@ -76,15 +76,13 @@ def decode(job, game):
 def serve_role(role, address):
     warnings.simplefilter("ignore")
     if role == "peers":
-        peers.warm()
-        names, methods = peers.VERSIONS, peers.METHODS
-    else:
-        names = ("shapiq-spex", "lightgbm", "scikit-learn", "numpy")
-        methods = {"gp": surrogate(), "gbt": surrogate(proxy="gbt"), "spex": spex}
-        methods["decode"] = decode
-        for method in ("gp", "gbt"):
-            job = {"n": 6, "budget": 60, "seed": 0}
-            methods[method](job, lambda masks: masks[:, 0] + 1.0 * masks[:, 1] * masks[:, 2])
+        serve(address, peers.warm(), peers.METHODS)
+        return
+    methods = {"gp": surrogate(), "gbt": surrogate(proxy="gbt"), "spex": spex, "decode": decode}
+    for method in ("gp", "gbt"):
+        job = {"n": 6, "budget": 60, "seed": 0}
+        methods[method](job, lambda masks: masks[:, 0] + 1.0 * masks[:, 1] * masks[:, 2])
+    names = ("shapiq-spex", "lightgbm", "scikit-learn", "numpy")
     serve(address, {name: version(name) for name in names}, methods)
 
 

@@ -33,6 +33,7 @@ How each is read:
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from itertools import combinations
 from math import comb
 
@@ -257,16 +258,18 @@ LARGEST = {  # most players
     "fbii-3": SMALL,
     "fsii-3": SMALL,
 }
-VERSIONS = ("shapiq", "lightgbm", "xgboost", "lime", "scikit-learn", "numpy")
 
 
 def warm():
-    """Imports, and one run each of the surrogates: what a process pays but once is not theirs."""
+    """Versions, after one run of each surrogate: what a process pays but once is not theirs."""
     import lime.lime_base
     import sklearn.linear_model
+    import xgboost
 
     assert lime
     assert sklearn
     job = {"n": 6, "budget": 60, "seed": 0, "indices": (), "judged": np.zeros((1, 1), np.uint8)}
     for method in (proxyspex, proxyshap):
         method(job, lambda masks: masks[:, 0] + 1.0 * masks[:, 1] * masks[:, 2])
+    names = ("shapiq", "lightgbm", "lime", "scikit-learn", "numpy")
+    return {"xgboost": xgboost.__version__} | {name: version(name) for name in names}
