@@ -2,7 +2,8 @@
 
 Side by side, same games, budgets and seeds, one thread each. Ours:
 
-- gp: ProxySPEX as it comes; gbt: with boosted trees; spex: SPEX; each by its series;
+- gp: ProxySPEX as it comes; gbt: with boosted trees; spex: SPEX; each by its series, the R² it
+  reports beside the true one;
 - decode: what SPEX's decoder finds alone, where there is a coded design of that budget.
 
 The peers, and how each is read as a function, are in peers.py. A peer that needs more than 600 s of
@@ -57,7 +58,7 @@ def surrogate(**settings):
         from shapiq_spex import ProxySPEX
 
         approximator = ProxySPEX(n=job["n"], random_state=job["seed"], **settings)
-        return {"fourier": approximator.recover(job["budget"], game).series.terms()}
+        return recovered(approximator, job, game)
 
     return method
 
@@ -65,8 +66,12 @@ def surrogate(**settings):
 def spex(job, game):
     from shapiq_spex import SPEX
 
-    result = SPEX(n=job["n"], random_state=job["seed"]).recover(job["budget"], game)
-    return {"fourier": result.series.terms()}
+    return recovered(SPEX(n=job["n"], random_state=job["seed"]), job, game)
+
+
+def recovered(approximator, job, game):
+    result = approximator.recover(job["budget"], game)
+    return {"fourier": result.series.terms(), "own_r2": result.r2}
 
 
 def decode(job, game):
@@ -132,7 +137,8 @@ def judge(found, truth, with_indices):
     row = {key: found[key] for key in ("refused", "refused_indices", "masks") if key in found}
     if "refused" in found:
         return row
-    row |= {key: float(f"{found[key]:.4g}") for key in ("cpu_seconds", "megabytes")}
+    figures = {key: found.get(key) for key in ("cpu_seconds", "megabytes", "own_r2")}
+    row |= {key: float(f"{figure:.4g}") for key, figure in figures.items() if figure is not None}
     values = found.get("values", {})
     predicted = found.get("predicted")
     if "fourier" in found:

@@ -17,14 +17,16 @@ def draw(rows, path):
     figure, axes = plt.subplots(3, 3, figsize=(15, 12))
     panels = axes.ravel()
     shown = [m for m in rows.methods if m in MINE or _has_r2(rows, m)]
-    colours = plt.get_cmap("tab20")(np.linspace(0, 1, 20))
-    style = {m: {"color": colours[k % 20], "lw": 1, "marker": "."} for k, m in enumerate(shown)}
-    for mine, colour in zip(MINE, ("black", "dimgrey", "red", "orange"), strict=True):
+    style = {m: _thin(k, plt.get_cmap("tab10").colors) for k, m in enumerate(shown)}
+    style["proxyspex"] = {"color": "blue", "lw": 2, "ls": "--", "marker": "s", "ms": 4}
+    for mine, colour in zip(MINE, ("black", "grey", "red", "orange"), strict=True):
         style[mine] = {"color": colour, "lw": 2.5, "marker": "o", "ms": 4}
     for axis, family in zip(panels, families[:7], strict=False):
         _panel(rows, axis, family, shown, style)
     for axis, x in zip(panels[7:], ("players", "budget"), strict=True):
         _seconds(rows, axis, x, shown, style)
+    for axis in panels:
+        axis.set_visible(axis.has_data())
     handles = {
         label: h for a in panels for h, label in zip(*a.get_legend_handles_labels(), strict=True)
     }
@@ -32,6 +34,10 @@ def draw(rows, path):
     figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(path, dpi=75)
     plt.close(figure)
+
+
+def _thin(k, colours):
+    return {"color": colours[k % 10], "lw": 1, "ls": ("-", ":")[k // 10 % 2], "marker": ".v"[k % 2]}
 
 
 def _has_r2(rows, method):

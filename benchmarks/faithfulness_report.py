@@ -147,6 +147,22 @@ def verdicts(rows):
         low = [(c, "ridge", g) for c, g in ridge.items() if g < -WORSE["ridge"]]
         yield f"- more than {WORSE['ridge']} below ridge in {len(low)} of {len(ridge)} cells"
         yield from _listed(low)
+        yield from _beside(rows, mine, cells)
+
+
+def _beside(rows, mine, cells):
+    """Seconds against the peer's, and the R² a method reports against the true one."""
+    pairs = [[rows.mean(*c, m, "cpu_seconds") for m in ("proxyspex", mine)] for c in cells]
+    totals = np.sum([pair for pair in pairs if None not in pair] or [[np.nan] * 2], axis=0)
+    yield f"- seconds of computing, shapiq's ProxySPEX : {mine} = {totals[0] / totals[1]:.1f}"
+    own = [[rows.mean(*c, mine, key) for key in ("own_r2", "r2")] for c in cells]
+    gaps = [a - b for a, b in (pair for pair in own if None not in pair)]
+    if gaps:
+        low, middle, high = np.percentile(gaps, (10, 50, 90))
+        yield (
+            f"- R² it reports minus R²: {middle:+.3f} in the median, {low:+.3f} to {high:+.3f} from "
+            "the lowest tenth of the cells to the highest"
+        )
 
 
 def _listed(cells):
@@ -163,7 +179,8 @@ def of_indices(rows):
         "of the ten largest. A method refused somewhere has fewer cells, in brackets."
     )
     names = dict.fromkeys(i for row in rows.rows for i in row.get("indices", {}))
-    cells = list(dict.fromkeys((r["cell"]["game"], r["cell"]["budget"]) for r in _with(rows)))
+    cells = [cell for cell in rows.at(*rows.real()) if (*cell, "ridge") in rows.by]
+    cells = [c for c in cells if rows.mean(*c, "ridge", lambda row: "indices" in row)]
     by_index = {name: _index_figures(rows, name, cells) for name in names}
     for name, figures in by_index.items():
         yield ""
@@ -175,10 +192,6 @@ def of_indices(rows):
         ]
         yield from table(["method", "error", "top ten"], _counted(body, figures, cells))
         yield from _ratios(figures)
-
-
-def _with(rows):
-    return [row for row in rows.rows if "indices" in row]
 
 
 def _index_figures(rows, index, cells):
@@ -208,19 +221,24 @@ def _counted(body, figures, cells):
 
 
 def _ratios(figures):
+    peers = {m: f for m, f in figures.items() if m not in MINE}
+    if not peers:
+        return
+    most = max(len(f) for f in peers.values())
+    least = min((m for m in peers if len(peers[m]) == most), key=lambda m: _middle(peers[m], 0))
     for mine in (m for m in OURS if m in figures):
-        ratios, lower = [], []
-        for cell, (error, precision) in figures[mine].items():
-            others = [f[cell] for m, f in figures.items() if m not in MINE and cell in f]
-            if others:
-                ratios.append(error / max(min(o[0] for o in others), 1e-300))
-                lower.append(precision < max(o[1] for o in others) - 1e-9)
-        if ratios:
-            yield ""
-            yield (
-                f"{mine}: error {np.median(ratios):.2f} times that of each cell's best peer in the "
-                f"median; top ten below the best peer's in {sum(lower)} of {len(lower)} cells."
-            )
+        cells = [c for c in figures[mine] if any(c in f for f in peers.values())]
+        error, top = (np.array([figures[mine][c][k] for c in cells]) for k in (0, 1))
+        best = [min(f[c][0] for f in peers.values() if c in f) for c in cells]
+        tops = [max(f[c][1] for f in peers.values() if c in f) for c in cells]
+        one = [peers[least][c][0] if c in peers[least] else np.nan for c in cells]
+        yield ""
+        yield (
+            f"{mine}: error in the median {np.median(error / best):.2f} times that of each cell's "
+            f"best peer, {np.nanmedian(error / one):.2f} times that of the best over all cells "
+            f"({least}); top ten below the best peer's in {(top < np.array(tops) - 1e-9).sum()} "
+            f"of {len(cells)} cells."
+        )
 
 
 # ---------------------------------------------------------------------- cost

@@ -15,7 +15,7 @@ How each is read:
   with all their interactions; its indices are those it reports. proxyshap-msr: the indices with
   its adjustment of the residuals.
 - kernelshapiq-k: KernelSHAP-IQ; v(empty) plus the k-SII of order k of all subsets. inconsistent:
-  its other variant.
+  its other variant, asked for indices alone, since as a function it is fsii-2.
 - fbii-k, fsii-k: shapiq's regressions; as a polynomial, which is what they fit. fbii draws
   coalitions uniformly, the measure of its loss, not by shapiq's default weights.
 - shap: KernelSHAP, and banzhaf: the regression FBII of order 1 on uniform coalitions; both as
@@ -238,7 +238,7 @@ METHODS = {
     "proxyshap": proxyshap,
     # of indices alone
     "proxyshap-msr": proxyshap_msr,
-    "inconsistent": regression("InconsistentKernelSHAPIQ", "k-SII", 2),
+    "inconsistent": of_pairs("InconsistentKernelSHAPIQ", "k-SII"),
     "leverageshap": of_sv("LeverageSHAP"),
     "oddshap": of_sv("OddSHAP"),
     "polyshap": of_sv("PolySHAP", max_order=2),
