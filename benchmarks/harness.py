@@ -94,9 +94,8 @@ def serve(address, versions, methods):
                     _limit(job)
                     line.send(_run(line, job, methods, times))
                     os._exit(0)
-                status = os.waitpid(child, 0)[1]
-                if os.WIFSIGNALED(status):
-                    line.send({"refused": _death(os.WTERMSIG(status), job)})
+                if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                    line.send({"refused": _death(code, job)})
             else:
                 line.send(_run(line, job, methods, times=1))
 
@@ -109,10 +108,10 @@ def _limit(job):
         resource.setrlimit(resource.RLIMIT_AS, (most, MEMORY))
 
 
-def _death(number, job):
-    if number == signal.SIGXCPU:
+def _death(code, job):
+    if code == -signal.SIGXCPU:
         return f"over {job['cpu_s']} s of CPU time"
-    return f"ended by signal {number}"
+    return f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
 def _run(line, job, methods, times):
