@@ -53,10 +53,13 @@ class Worker:
     def __call__(self, job, game, limit_s=600):
         """Run a job on a game; what the method gave with seconds and megabytes, or a refusal.
 
-        Seconds are those of the method, without the game; megabytes the peak above the level after
-        import. With ``job["fresh"]`` the run has a process of its own, forked after the imports,
-        and is made so many times there; seconds_again, those of the last one, then leave out what
-        a process pays but once.
+        Seconds are those of the method, without the game; cpu_seconds those its process computed;
+        megabytes the peak above the level after import. With ``job["fresh"]`` the run has a process
+        of its own, forked after the imports, and is made so many times there; seconds_again, those
+        of the last one, then leave out what a process pays but once. Such a process may have
+        limits: ``job["cpu_s"]`` seconds of computing, ``job["bytes"]`` of memory above the level
+        after import. What a method returns under "later", a function of the game, is called when
+        all this has been measured, and adds to what was found.
         """
         self.line.send(job)
         deadline = time.perf_counter() + limit_s
@@ -88,11 +91,27 @@ def serve(address, versions, methods):
         while (job := line.recv()) is not None:
             if times := job.get("fresh"):
                 if (child := os.fork()) == 0:
+                    _limit(job)
                     line.send(_run(line, job, methods, times))
                     os._exit(0)
-                os.waitpid(child, 0)
+                if code := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+                    line.send({"refused": _death(code, job)})
             else:
                 line.send(_run(line, job, methods, times=1))
+
+
+def _limit(job):
+    if "cpu_s" in job:
+        resource.setrlimit(resource.RLIMIT_CPU, (job["cpu_s"], resource.RLIM_INFINITY))
+    if "bytes" in job:
+        most = min(MEMORY, _pages(0) * os.sysconf("SC_PAGE_SIZE") + job["bytes"])
+        resource.setrlimit(resource.RLIMIT_AS, (most, MEMORY))
+
+
+def _death(code, job):
+    if code == -signal.SIGXCPU:
+        return f"over {job['cpu_s']} s of CPU time"
+    return f"ended by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
 def _run(line, job, methods, times):
@@ -110,21 +129,32 @@ def _run(line, job, methods, times):
     level, seconds = _resident(), []
     for _ in range(times):
         spent[:] = [0.0, 0]
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         try:
             found = methods[job["method"]](job, game)
+        except MemoryError as error:
+            return {"refused": f"over the memory allowed: {error}", "masks": spent[1]}
         except Exception as error:  # a refusal is a result
             return {"refused": str(error) or traceback.format_exc(limit=1), "masks": spent[1]}
+        cpu_seconds = time.process_time() - cpu
         seconds.append(time.perf_counter() - start - spent[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    found |= {"seconds": seconds[0], "seconds_again": seconds[-1]}
-    return found | {"megabytes": peak - level, "masks": spent[1]}
+    found |= {"seconds": seconds[0], "seconds_again": seconds[-1], "cpu_seconds": cpu_seconds}
+    found |= {"megabytes": peak - level, "masks": spent[1]}
+    if "later" in found:
+        resource.setrlimit(resource.RLIMIT_CPU, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        found |= found.pop("later")(game)
+    return found
 
 
 def _resident():
     """Megabytes this process holds now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return _pages(1) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _pages(column):
+    """Pages of this process: 0 of its addresses, 1 in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[column])
 
 
 class Log:
