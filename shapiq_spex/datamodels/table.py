@@ -103,7 +103,7 @@ def from_retrainings(
             series = screened.recover(strongest, packed.n, predicted, pairs)
             r2 = _share(values[held], series(PackedCoalitions(packed.bits[held], packed.n)))
         plan = RetrainingTable(packed)
-        out.append(Recovery(series, plan, values, r2, "held-out", status_of(r2)))
+        out.append(Recovery(series, plan, values, r2, "held-out", status=status_of(r2)))
     return out
 
 

@@ -209,7 +209,7 @@ class ComponentGame(Game):
             (m, examples * k); the errors are those of `value_function`.
         """
         rows = check_coalitions(coalitions, self.n_players).astype(np.int32)
-        return self._memory.outputs(list(rows), self._model, progress=self.progress)  # type: ignore[arg-type]
+        return self._memory.outputs(list(rows), self._model, progress=self.progress)
 
     def of_examples(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the value of every example the game is about, (m, examples), from outputs."""
