@@ -361,14 +361,15 @@ def main():
         "shapiq": Worker(args.peer_python, "shapiq"),
         "spex": Worker(sys.executable, "spex"),
     }
+    # Those in fresh processes first: a worker that has used OpenMP may not fork any more.
     if "cost" in args.sections:
         cost(log, workers)
+    if "large" in args.sections:
+        large(log, workers)
     if "noise" in args.sections:
         noise(log, workers)
     if "accuracy" in args.sections:
         accuracy(log, workers, args)
-    if "large" in args.sections:
-        large(log, workers)
     versions = workers["shapiq"].versions | workers["spex"].versions
     for worker in workers.values():
         worker.close()
