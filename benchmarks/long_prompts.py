@@ -5,10 +5,9 @@ Two games, both offline:
 - Retrieval: 2,000 sentences of Python's own help and a question. MiniLM embeds every sentence once;
   the value of a coalition is 100 times the cosine of the mean embedding of its sentences with that
   of the question. Chapters are runs of 40 sentences.
-- Language: a small Llama with rotary positions, trained here on words of the same text, every
-  passage said twice, reads 1,000 words and then the beginning of a phrase that stands among them;
-  the value is the log-probability, in nats, of how it went on there. Absent words are deleted.
-  Chapters are runs of 40 words.
+- Language: a small Llama with rotary positions, trained here to name the chapter of that help a
+  text is mostly from, reads 1,000 words from several chapters; the value is the log-probability, in
+  nats, of the right one. Absent words are deleted. Chapters, here, are runs of 40 words.
 
 In turns: ProxySPEX on all players at once ("flat"), which needs more masks than players; `screen`,
 a first pass as small as that allows and the rest for the players kept; `refine`, chapters, then
@@ -76,99 +75,123 @@ def retrieval():
 
 
 # ---------------------------------------------------------------------- language
-VOCABULARY, PHRASE, GIVEN = 1024, 6, 3
-# (sequences, words said twice) of every training step: longer and longer.
-STEPS = [(8, 64)] * 400
-STEPS += [(max(1, 512 // words), words) for words in np.geomspace(64, 650, 450).astype(int)]
+LONGEST, N_KNOWN, ASK = 700, 1024, "ABOUT"
 
 
-def words_of_the_help():
-    words = [word for word in re.findall(r"[a-z]+", TEXT.lower()) if len(word) > 1]
-    known = dict(Counter(words).most_common(VOCABULARY - 2))
-    return [word for word in words if word in known], list(known)
+def words_of(text):
+    return [word for word in re.findall(r"[a-z]+", text.lower()) if len(word) > 1]
 
 
-def tokenizer_of(known):
+def chapters():
+    """Words of the longer chapters of Python's help, by a name in capitals."""
+    return {
+        name.upper().replace(" ", "-"): words
+        for name, words in ((name, words_of(text)) for name, text in topics.items())
+        if len(words) >= 500
+    }
+
+
+def tokenizer_of(book):
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: i for i, word in enumerate(["<s>", "<other>", *known])}
-    core = Tokenizer(models.WordLevel(vocabulary, unk_token="<other>"))
+    common = Counter(word for words in book.values() for word in words).most_common(N_KNOWN)
+    vocabulary = ["<s>", "<other>", ASK, *book, *(word for word, _ in common)]
+    core = Tokenizer(
+        models.WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token="<other>")
+    )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
         tokenizer_object=core, unk_token="<other>", bos_token="<s>", model_max_length=4096
     )
 
 
-def train(ids, rate=4e-3):
-    """Passages said twice, most of them shuffled, so that only what was said before can help."""
+def mixed(book, name, length, rng, thinned=1.0):
+    """Passages of several chapters, the longest of ``name``, with a share of the words."""
+    names, parts = list(book), [(name, int(length * rng.uniform(0.3, 1)))]
+    while (left := length - sum(size for _, size in parts)) > 0:
+        size = min(left, int(length * rng.uniform(0.05, 0.25)) + 1)
+        parts.append((names[rng.integers(len(names))], size))
+    out = []
+    for i in rng.permutation(len(parts)):
+        chapter, size = book[parts[i][0]], min(parts[i][1], len(book[parts[i][0]]))
+        start = rng.integers(len(chapter) - size + 1)
+        passage = chapter[start : start + size]
+        out += [word for word in passage if rng.random() < thinned]
+    return out
+
+
+def train(book, tokenizer, n_steps=500, rate=3e-3):
+    """Which chapter is the longest passage of? Asked at the end of longer and longer texts."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
+    rng, names = np.random.default_rng(0), list(book)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=len(tokenizer),
             hidden_size=96,
             intermediate_size=192,
             num_hidden_layers=2,
             num_attention_heads=4,
-            num_key_value_heads=4,
-            max_position_embeddings=2048,
+            num_key_value_heads=2,
+            max_position_embeddings=4096,
             rope_theta=1e5,
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,
             bos_token_id=0,
             eos_token_id=None,
             pad_token_id=None,
         )
     )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=len(STEPS), pct_start=0.1
-    )
-    for number, (size, length) in enumerate(STEPS, start=1):
-        rows = []
-        for start in rng.integers(len(ids) - length, size=size):
-            said = ids[start : start + length]
-            said = said if rng.random() < 0.3 else rng.permutation(said)
-            rows.append(np.concatenate([said, said]))
-        batch = torch.tensor(np.array(rows))
-        logits = model(input_ids=batch).logits[:, :-1].transpose(1, 2)
-        losses = torch.nn.functional.cross_entropy(logits, batch[:, 1:], reduction="none")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=n_steps)
+    answers = torch.tensor(tokenizer.convert_tokens_to_ids(names))
+    right = []
+    for number, length in enumerate(np.geomspace(48, LONGEST, n_steps).astype(int), start=1):
+        asked = torch.from_numpy(rng.integers(len(names), size=max(2, 2048 // length)))
+        texts = [
+            " ".join(["<s>", *mixed(book, names[k], length, rng, rng.uniform(0.4, 1)), ASK])
+            for k in asked
+        ]
+        batch = tokenizer(texts, return_attention_mask=False)["input_ids"]
+        ends = [len(ids) - 1 for ids in batch]
+        ids = torch.zeros((len(batch), max(ends) + 1), dtype=torch.int64)
+        for row, each in zip(ids, batch, strict=True):
+            row[: len(each)] = torch.tensor(each)
+        logits = model(input_ids=ids).logits[torch.arange(len(batch)), ends][:, answers]
+        loss = torch.nn.functional.cross_entropy(logits, asked)
         optimizer.zero_grad()
-        losses.mean().backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        loss.backward()
         optimizer.step()
         schedule.step()
+        right.append(float((logits.argmax(dim=1) == asked).float().mean()))
         if number % 50 == 0:
-            first, second = losses[:, : length - 1].mean(), losses[:, length:].mean()
-            print(
-                f"step {number}: {length} words, loss {first:.2f}, again {second:.2f}", flush=True
-            )
-    return model.eval()
+            print(f"step {number}: {length} words, right {np.mean(right[-50:]):.2f}", flush=True)
+    return model.eval(), float(np.mean(right[-50:]))
 
 
 def language():
-    words, known = words_of_the_help()
-    tokenizer = tokenizer_of(known)
-    model = train(np.array(tokenizer.convert_tokens_to_ids(words)))
-    start, place = 20_000, 437
-    text = words[start : start + N_WORDS]
-    phrase = text[place : place + PHRASE]
-    prompt = Prompt(" ".join([*text, *phrase[:GIVEN]]))
-    fixed = prompt.text.rindex(" ".join(phrase[:GIVEN]))
+    book = chapters()
+    tokenizer = tokenizer_of(book)
+    model, right = train(book, tokenizer)
+    rng, name = np.random.default_rng(1), list(book)[3]
+    text = mixed(book, name, N_WORDS * 2, rng)
+    while len(text) < N_WORDS:
+        text += mixed(book, name, N_WORDS, rng)
+    text = text[:N_WORDS]
+    prompt = Prompt(" ".join([*text, ASK]))
+    end = len(prompt.text)
     game = TextGame.from_causal_lm(
-        prompt.keep((fixed, len(prompt.text))),
+        prompt.keep((end - len(ASK), end)),
         model,
         tokenizer=tokenizer,
-        answer=" " + " ".join(phrase[GIVEN:]),
+        answer=" " + name,
         players="words",
         batch_size=8,
         progress=False,
     )
     assert game.n_players == N_WORDS
-    said, asked = " ".join(phrase[:GIVEN]), " ".join(phrase[GIVEN:])
-    about = f"After {said!r}, {asked!r}, as at the words {place} to {place + PHRASE - 1}."
+    about = f"The chapter is {name}; in training {right:.0%} of the last answers were right."
     return game, [f"{word} ({i})" for i, word in enumerate(text)], about
 
 
