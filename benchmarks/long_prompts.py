@@ -30,6 +30,7 @@ from collections import Counter
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pydoc_data.topics import topics
+from textwrap import shorten
 
 import numpy as np
 import torch
@@ -275,7 +276,10 @@ def section(name, make, seeds):
     made = time.process_time() - start
     ends = game(np.array([[False] * game.n_players, [True] * game.n_players]))
     rows, found = measure(game, names, seeds)
-    lists = [f"- {way}: {'; '.join(best[:6])}" for way, best in found.items()]
+    lists = [
+        f"- {way}: {' | '.join(shorten(one, 60) for one in best[:6])}"
+        for way, best in found.items()
+    ]
     return [
         f"## {name}",
         "",
