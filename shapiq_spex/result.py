@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from shapiq.interaction_values import InteractionValues
 
+    from shapiq_spex.ledger import Ledger
     from shapiq_spex.spectral.indices import Index
     from shapiq_spex.spectral.series import FourierSeries
 
@@ -75,6 +76,10 @@ class Recovery:
         status: "ok", or a sentence on what did not go as planned.
         index: Index that :meth:`interactions` uses when none is given.
         max_order: Likewise.
+        reason: Why the method was taken, or what became of a check it makes; else empty.
+        names: What the game calls its n players, None if it names none.
+        ledger: What it cost and what it takes to make it again; see
+            :class:`shapiq_spex.ledger.Ledger`. None only for a recovery put together by hand.
 
     Example:
         >>> import numpy as np
@@ -96,6 +101,9 @@ class Recovery:
     status: str = "ok"
     index: Index = "k-SII"
     max_order: int = 2
+    reason: str = ""
+    names: tuple[str, ...] | None = None
+    ledger: Ledger | None = None
 
     @property
     def n_evaluations(self) -> int:

@@ -12,6 +12,7 @@ PACKAGE = "shapiq_spex"
 SOURCE = Path(__file__).parents[1] / PACKAGE
 
 ALGORITHMS = {"spectral", "approximator", "result", "interop", "uncertainty"}
+SURROGATES = {"proxyspex", "spex"}
 BELOW_EXPLAIN = {"games", "evaluation", "spex", "proxyspex", "spectral", "result"}
 BELOW_EXPLAIN |= {"optimise", "simple", "structure", "uncertainty"}
 BELOW_VALIDATION = BELOW_EXPLAIN | {
@@ -29,13 +30,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "coding": set(),
     "games": set(),
     "evaluation": set(),
+    "ledger": set(),
     "interop": {"spectral"},
     "uncertainty": {"spectral"},
     "optimise": {"spectral"},
     "structure": {"spectral"},
-    "result": {"spectral", "interop", "uncertainty"},
-    "approximator": {"spectral", "result", "interop"},
-    "simple": {"spectral", "approximator", "result", "interop"},
+    "result": {"spectral", "interop", "uncertainty", "ledger"},
+    "approximator": {"spectral", "result", "interop", "ledger"},
+    "simple": ALGORITHMS | SURROGATES,
     "datamodels": {"spectral", "result"},
     "synergy": set(),
     "proxyspex": ALGORITHMS,
