@@ -119,16 +119,30 @@ class Meter:
         )
 
     def _count_tokens(self, coalitions: np.ndarray) -> None:
-        count = _found(self.game, "n_tokens")
-        if count is not None:
-            missing = getattr(self.game, "missing", None)
-            rows = coalitions if missing is None else missing(coalitions)
-            self.tokens = (self.tokens or 0) + int(np.sum(count(rows)) if len(rows) else 0)
+        read = n_tokens(self.game, coalitions)
+        if read is not None:
+            self.tokens = (self.tokens or 0) + read
+
+
+def n_tokens(game: Any, coalitions: np.ndarray) -> int | None:
+    """How many tokens coalitions cost that were not paid for; None if the game cannot say."""
+    if hasattr(game, "missing"):  # one that keeps values stands in front of the game that reads
+        game, coalitions = game.game, game.missing(coalitions)
+    elif hasattr(game, "expand"):  # players taken together are players of the game behind
+        return n_tokens(game.game, game.expand(coalitions))
+    count = getattr(game, "n_tokens", None)
+    if count is None:
+        return None
+    return int(np.sum(count(coalitions))) if len(coalitions) else 0
 
 
 def n_run(game: Any) -> int | None:
     """How many coalitions a game, or the one within it, was run on; None if nothing tells."""
-    return _found(game, "n_evaluated")
+    while game is not None:
+        if (count := getattr(game, "n_evaluated", None)) is not None:
+            return int(count)
+        game = getattr(game, "game", None)
+    return None
 
 
 @cache
@@ -141,12 +155,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # run from a folder, not installed
             continue
     return found
-
-
-def _found(game: Any, name: str) -> Any:
-    """An attribute of a game, or of the game it stands in front of."""
-    while game is not None:
-        if (value := getattr(game, name, None)) is not None:
-            return value
-        game = getattr(game, "game", None)
-    return None

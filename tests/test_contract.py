@@ -95,7 +95,7 @@ def test_a_frame_holds_the_interactions_strongest_first(make):
     recovery = make(index="SII", max_order=2).recover(80, sparse_game)
     frame, values = recovery.to_frame("k-SII", 3), as_dict(recovery.interactions("k-SII", 3))
     known = ["standard_error", "lower", "upper", "significant"]
-    assert list(frame.columns) == ["interaction", "order", "value", *known]
+    assert list(frame.columns) == ["interaction", "label", "order", "value", *known]
     assert ((frame.lower <= frame.value) & (frame.value <= frame.upper)).all()
     assert frame.significant.dtype == bool
     assert dict(zip(frame.interaction, frame.value, strict=True)) == {

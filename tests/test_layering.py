@@ -22,6 +22,8 @@ BELOW_VALIDATION = BELOW_EXPLAIN | {
     "interop",
     "coding",
     "register",
+    "rebuild",
+    "choice",
 }
 
 # room -> the rooms it may import; a room is a folder or a file directly in the package.
@@ -42,9 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "synergy": set(),
     "proxyspex": ALGORITHMS,
     "spex": ALGORITHMS | {"coding", "proxyspex"},
+    "choice": ALGORITHMS | SURROGATES,
     "register": {"proxyspex", "spex"},
     "stages": {"games", "evaluation", "spectral", "result"},
-    "explain": BELOW_EXPLAIN | {"stages"},
+    "explain": BELOW_EXPLAIN | {"stages", "choice", "approximator"},
+    "rebuild": BELOW_EXPLAIN | {"explain"},
     "validation": BELOW_VALIDATION,
     "plots": BELOW_VALIDATION | {"validation"},
     "report": BELOW_VALIDATION | {"validation", "plots"},
