@@ -56,6 +56,13 @@ class StoredGame:
             self.meta, identity = store.meta, store.identity
         self.path = str(path)
         told = self.meta.get("values")  # in the order of the store, which only ever grows
+        if aggregate is None and told is None and outputs.shape[1] > 1:
+            msg = (
+                f"The store {str(path)!r} holds {outputs.shape[1]} numbers a coalition and no "
+                "values: the run broke off, or was not explain's. Run it again with this store, or "
+                "give aggregate, which makes values of the numbers."
+            )
+            raise ValueError(msg)
         if aggregate is None and told is not None:
             self.coalitions, self.values = self.coalitions[: len(told)], np.array(told)
         else:

@@ -24,6 +24,7 @@ BELOW_VALIDATION = BELOW_EXPLAIN | {
     "register",
     "rebuild",
     "choice",
+    "ledger",
 }
 
 # room -> the rooms it may import; a room is a folder or a file directly in the package.
