@@ -124,12 +124,14 @@ class Stability:
     Attributes:
         overlap: Share of the strongest interactions of one half that are so in the other.
         chance: What that would be if either half chose at random among all pairs.
-        correlation: Between the values of the result's strongest interactions in the halves.
+        difference: Root mean square difference between the halves in the values of the result's
+            strongest interactions, over the root mean square of these values: 0 where they agree,
+            about 1.4 where they have nothing to do with each other.
     """
 
     overlap: float
     chance: float
-    correlation: float
+    difference: float
 
 
 def stability(
@@ -155,17 +157,18 @@ def stability(
     nothing = Stability(float("nan"), float("nan"), float("nan"))
     if len(inner) < FEWEST or not sets or not repeats:
         return nothing
-    overlaps, correlations = [], []
+    overlaps, differences = [], []
     for _ in range(repeats):
         halves = np.array_split(rng.permutation(inner), 2)
         read = [interactions(_learned(result, half, rng), index, max_order) for half in halves]
         best = [set(_largest(found, len(sets))) for found in read]
         overlaps.append(len(best[0] & best[1]) / len(sets))
         values = np.array([[found.get(t, 0.0) for t in sets] for found in read])
-        varied = len(sets) > 2 and bool((values.std(axis=1) > 0).all())
-        correlations.append(np.corrcoef(values)[0, 1] if varied else float("nan"))
+        size = float(np.sqrt((values**2).mean()))
+        apart = float(np.sqrt((np.diff(values, axis=0) ** 2).mean()))
+        differences.append(apart / size if size else 0.0)
     chance = len(sets) / max(comb(result.series.n, 2), len(sets))
-    return Stability(float(np.mean(overlaps)), chance, float(np.mean(correlations)))
+    return Stability(float(np.mean(overlaps)), chance, float(np.mean(differences)))
 
 
 def _learned(result: Recovery, rows: np.ndarray, rng: np.random.Generator) -> FourierSeries:

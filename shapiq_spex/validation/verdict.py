@@ -90,6 +90,7 @@ class Validation:
         half, nulls = self.stability, self.nulls
         same = _row("stability", "half the masks", "same strongest", half.overlap)
         rows.append(same | {"chance": half.chance})
+        rows.append(_row("stability", "half the masks", "difference", half.difference))
         for at, chance in (("shuffled values", nulls.shuffled), ("additive game", nulls.additive)):
             counted = _row("null control", at, "significant", nulls.found)
             rows.append(counted | {"chance": chance})
