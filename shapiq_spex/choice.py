@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class Chosen(SpectralApproximator):
         self, asked: Asked, half: int, pilot: Surrogate, rng: np.random.Generator
     ) -> Recovery:
         uniform = np.arange(2, len(asked.values))
-        coded = self._made(SPEX).recover(half, partial(_new_only, asked))
+        coded = self._made(SPEX).recover(half, _New(asked))
         spared = half - (len(asked.values) - 2 - len(uniform))
         rest = draw_new(self.n, spared, asked.coalitions, rng)
         if len(rest):  # SPEX asks for the ends, too, and perhaps for others once more
@@ -145,13 +145,21 @@ def _fit(asked: Asked, rng: np.random.Generator, judged: np.ndarray | None = Non
     return GaussianProcess().fit(x[2:], y[2:], rng, finish, judged=judged)
 
 
-def _new_only(asked: Asked, coalitions: np.ndarray) -> np.ndarray:
-    """Values of coalitions of which some were asked for before."""
-    known = {bytes(row): value for row, value in zip(asked.coalitions, asked.values, strict=True)}
-    new = coalitions[[bytes(row) not in known for row in coalitions]]
-    if len(new):
-        known |= zip(map(bytes, new), asked(new), strict=True)
-    return np.array([known[bytes(row)] for row in coalitions])
+class _New:
+    """A game that was asked before: it pays for new coalitions only."""
+
+    keeps_values: ClassVar[bool] = True  # so a failure keeps all that was asked, not the last part
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    def __call__(self, coalitions: np.ndarray) -> np.ndarray:
+        asked = self.asked
+        new = coalitions[~_among(coalitions, asked.coalitions)]
+        if len(new):
+            asked(new)
+        known = dict(zip(map(bytes, asked.coalitions), asked.values, strict=True))
+        return np.array([known[bytes(row)] for row in coalitions])
 
 
 def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:

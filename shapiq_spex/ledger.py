@@ -98,6 +98,8 @@ class Meter:
 
     def __getattr__(self, name: str) -> Any:
         """Whatever else the game has."""
+        if name == "game":  # a copy that is not filled yet
+            raise AttributeError(name)
         return getattr(self.game, name)
 
     def ledger(self, method: str, seed: int, drawn: str, reason: str) -> Ledger:

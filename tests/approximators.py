@@ -11,6 +11,7 @@ import numpy as np
 from shapiq.interaction_values import InteractionValues
 
 from shapiq_spex import SPEX, ProxySPEX
+from shapiq_spex.choice import Chosen
 from shapiq_spex.proxyspex.boosted import BoostedTrees
 from shapiq_spex.simple import FactorisedPairs, LassoPairs, NeuralSurrogate
 
@@ -25,7 +26,7 @@ APPROXIMATORS = {
     "FactorisedPairs": FactorisedPairs,
 }
 # Those that ask a second time, depending on the first answers.
-ADAPTIVE = {"NeuralSurrogate": NeuralSurrogate}
+ADAPTIVE = {"NeuralSurrogate": NeuralSurrogate, "explain": Chosen}
 
 
 def sparse_game(x):

@@ -78,6 +78,22 @@ def test_what_no_surrogate_learns_goes_to_spex():
     assert not set(map(bytes, coded)) & set(map(bytes, found.plan.coalitions[judged]))
 
 
+@pytest.mark.parametrize("stop", [300, 900])
+def test_a_failure_in_either_half_loses_nothing(stop):
+    rows, series = [], sparse_of_degree_five()
+
+    def game(x):
+        if len(rows) + len(x) > stop:
+            raise KeyboardInterrupt
+        rows.extend(x)
+        return series(x)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Chosen(n=60, random_state=0).recover(1400, game)
+    np.testing.assert_array_equal(caught.value.evaluated_coalitions, rows)
+    np.testing.assert_array_equal(caught.value.evaluated_values, series(np.array(rows)))
+
+
 def test_the_choice_never_pays_twice_and_unknown_methods_are_refused():
     game = Named(12)
     explain(game, 900, random_state=1)
