@@ -4,12 +4,14 @@ Importing this package puts its approximators under shapiq's names; see :func:`r
 """
 
 from shapiq_spex.evaluation import Evaluator
+from shapiq_spex.explain import explain
 from shapiq_spex.games import ComponentGame, Prompt, TextGame, TrainingGame
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.register import register, unregister
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral import FourierSeries
 from shapiq_spex.spex import SPEX
+from shapiq_spex.validation import validate
 
 __all__ = [
     "SPEX",
@@ -21,8 +23,10 @@ __all__ = [
     "Recovery",
     "TextGame",
     "TrainingGame",
+    "explain",
     "register",
     "unregister",
+    "validate",
 ]
 
 register()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from shapiq.approximator.base import Approximator
 
+from shapiq_spex.ledger import Meter
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral.coalitions import PackedCoalitions
 from shapiq_spex.spectral.indices import INDICES
@@ -37,6 +38,19 @@ class CompletePlan:
         """One line."""
         m, n = self.coalitions.shape
         return f"all {m} coalitions of {n} players"
+
+
+@dataclass(frozen=True)
+class DescribedPlan:
+    """Coalitions, and in words how they were drawn."""
+
+    coalitions: np.ndarray
+    drawn: str
+
+    def __str__(self) -> str:
+        """One line."""
+        m, n = self.coalitions.shape
+        return f"{m} distinct coalitions of {n} players: {self.drawn}"
 
 
 class SpectralApproximator(Approximator):
@@ -104,9 +118,19 @@ class SpectralApproximator(Approximator):
                 ``evaluated_coalitions`` and ``evaluated_values``.
         """
         self._check_budget(budget, game)
+        meter = Meter(game)
         if self.n <= MAX_TABLE_PLAYERS and budget >= 2**self.n:
-            return self._recover_exactly(game)
-        return self._recover(int(budget), game, np.random.default_rng(self.seed))
+            found = self._recover_exactly(meter)
+        else:
+            found = self._recover(int(budget), meter, np.random.default_rng(self.seed))
+        name = type(self).__name__
+        bill = meter.ledger(name, self.seed, str(found.plan), found.reason)
+        return replace(found, ledger=bill, names=_names(game))
+
+    @property
+    def least_budget(self) -> int:
+        """The smallest budget that will do."""
+        return int(min(self.n + 2, 2 ** min(self.n, 62)))
 
     @property
     def seed(self) -> int:
@@ -132,7 +156,7 @@ class SpectralApproximator(Approximator):
         )
 
     def _check_budget(self, budget: int, game: Game) -> None:
-        name, least = type(self).__name__, min(self.n + 2, 2 ** min(self.n, 62))
+        name, least = type(self).__name__, self.least_budget
         if not _is_whole(budget) or budget < least:
             msg = (
                 f"{name} needs a budget that is a whole number of at least {least} coalitions "
@@ -143,6 +167,39 @@ class SpectralApproximator(Approximator):
         if players != self.n:
             msg = f"{name} was made for n={self.n} players, but the game has {players}."
             raise ValueError(msg)
+
+
+class Asked:
+    """A game asked several times in one run: distinct coalitions, none of which is lost.
+
+    Args:
+        game: As for :func:`ask`.
+        n: Number of players.
+
+    Attributes:
+        coalitions: All that were asked for, bool (m, n), in order.
+        values: What the game said of them, float64 (m,).
+    """
+
+    def __init__(self, game: Game, n: int) -> None:
+        """Begin with nothing."""
+        self.game = game
+        self.coalitions = np.zeros((0, n), dtype=bool)
+        self.values = np.zeros(0)
+
+    def __call__(self, coalitions: np.ndarray) -> np.ndarray:
+        """The values of coalitions that were not asked for before; errors as :func:`ask`."""
+        try:
+            values = ask(self.game, coalitions)
+        except BaseException as error:
+            rows, known = error.evaluated_coalitions, error.evaluated_values  # type: ignore[attr-defined]
+            if np.ndim(known) == 1:  # else whole outputs, which the game itself keeps
+                error.evaluated_coalitions = np.concatenate([self.coalitions, rows])  # type: ignore[attr-defined]
+                error.evaluated_values = np.concatenate([self.values, known])  # type: ignore[attr-defined]
+            raise
+        self.coalitions = np.concatenate([self.coalitions, coalitions])
+        self.values = np.concatenate([self.values, values])
+        return values
 
 
 def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
@@ -234,6 +291,12 @@ def _check_settings(
     if index not in INDICES:
         msg = f"{name} needs an index among {', '.join(INDICES)}, got {index!r}."
         raise ValueError(msg)
+
+
+def _names(game: Game) -> tuple[str, ...] | None:
+    """The names a game gives its players, in order; None if it names none."""
+    lookup = getattr(game, "player_name_lookup", None)
+    return tuple(map(str, sorted(lookup, key=lookup.__getitem__))) if lookup else None
 
 
 def _is_whole(number: object) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: ``shapiq-spex explain "a sentence"``."""
+"""The command line: ``shapiq-spex explain "a sentence"``, ``shapiq-spex validate FILE``."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shapiq_spex.evaluation import Evaluator
+from shapiq_spex.evaluation import Evaluator, Store
+from shapiq_spex.explain import METHODS, explain
 from shapiq_spex.games import TextGame
 from shapiq_spex.games.loading import is_classifier
-from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.rebuild import rebuild
 from shapiq_spex.spectral import INDICES
-from shapiq_spex.spex import SPEX
+from shapiq_spex.validation import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shapiq_spex.result import Recovery
 
-APPROXIMATORS = {"proxyspex": ProxySPEX, "spex": SPEX}
 DEFAULT_MODEL = "minilm"
 DEFAULT_LABELS = ("positive review", "negative review")
 PLOT_FORMATS = (".png", ".svg", ".pdf")
@@ -33,6 +33,7 @@ ABSENT = {
     "filler": "replaced by filler of the same length",
     "attention": "hidden from attention",
 }
+GAME = ("text", "model", "labels", "players", "removal")  # what decides the values
 READABLE_NETWORK = 40  # players; a network plot of more is a black disc
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        _explain(options)
+        {"explain": _explain, "validate": _validate}[options.command](options)
     except (ValueError, TypeError, ImportError, OSError) as error:
         print(f"shapiq-spex: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         return 2
@@ -60,8 +61,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("shapiq-spex"))
     commands = parser.add_subparsers(dest="command", required=True)
-    explain = commands.add_parser("explain", help="explain one text")
-    add = explain.add_argument
+    one = commands.add_parser("explain", help="explain one text")
+    _add_explain(one.add_argument)
+    check = commands.add_parser("validate", help="put the result of an explain --store to the test")
+    add = check.add_argument
+    add("store", type=Path, metavar="FILE", help="what explain --store has written")
+    add("--budget", type=_whole, default=300, help="new coalitions to evaluate at most")
+    add("--top", type=_positive, default=5, help="interactions to test by ablations of their own")
+    add("--seed", type=int, default=0)
+    add("--plot", type=Path, metavar="FILE", help="draw the checks into FILE (png, svg, pdf)")
+    add("--quiet", action="store_true", help="no progress bar")
+    return parser
+
+
+def _add_explain(add: Callable[..., Any]) -> None:
     add("text", help="the text")
     add("--model", default=DEFAULT_MODEL, help="hub name or folder of a classifier or encoder")
     add(
@@ -72,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--players", default="words", help="words, tokens, sentences or paragraphs")
     add("--removal", default="mask", help="mask, delete, neutral, filler or attention")
-    add("--approximator", default="proxyspex", choices=sorted(APPROXIMATORS))
+    add("--approximator", default="proxyspex", choices=sorted(METHODS))
     add("--budget", type=int, help="coalitions to evaluate (default: 2 n log2 n, at least 256)")
     add("--index", default="k-SII", choices=INDICES, metavar="INDEX", help=", ".join(INDICES))
     add("--max-order", type=int, default=2, help="largest interaction")
@@ -82,8 +95,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="write everything into FILE")
     add("--store", type=Path, metavar="FILE", help="keep every value in FILE, and use those there")
     add("--dry-run", action="store_true", help="say what it would cost, judged by a few masks")
+    add("--ledger", action="store_true", help="say what it cost, and how to make it again")
     add("--quiet", action="store_true", help="no progress bar")
-    return parser
+
+
+def _whole(text: str) -> int:
+    if (number := int(text)) < 0:
+        msg = f"needs to be at least 0, got {number}"
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 def _positive(text: str) -> int:
@@ -97,19 +117,25 @@ def _explain(options: argparse.Namespace) -> None:
     _check_outputs(options)
     game = _game(options)
     n = game.n_players
-    approximator = APPROXIMATORS[options.approximator](
-        n=n, max_order=options.max_order, index=options.index, random_state=options.seed
-    )
     budget = default_budget(n) if options.budget is None else options.budget
     with Evaluator(game, store=options.store, progress=not options.quiet) as evaluator:
         if options.dry_run:
             print(evaluator.estimate(budget))
             return
         if evaluator.store is not None:
-            evaluator.store.write_meta(_arguments(options) | {"budget": budget})
-        result = approximator.recover(budget, evaluator)
+            evaluator.store.write_meta(_arguments(options))
+        result = explain(
+            evaluator,
+            budget,
+            method=options.approximator,
+            index=options.index,
+            max_order=options.max_order,
+            random_state=options.seed,
+        )
         stored = evaluator.n_from_store
     print(_report(options, game, result, stored))
+    if options.ledger:
+        print("", result.ledger, sep="\n")
     if options.json:
         record = json.dumps(_record(options, game, result), ensure_ascii=False)
         options.json.write_text(record + "\n", encoding="utf-8")
@@ -119,8 +145,34 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _arguments(options: argparse.Namespace) -> dict[str, Any]:
     """What is left in a store, so that the game and the result can be made again from it."""
-    names = ("text", "model", "labels", "players", "removal", "approximator", "index", "max_order")
-    return {name: getattr(options, name) for name in (*names, "seed")}
+    return {name: getattr(options, name) for name in GAME}
+
+
+def _validate(options: argparse.Namespace) -> None:
+    _check_plot(options)
+    with Store(options.store) as store:
+        told = store.meta
+    if missing := [name for name in GAME if name not in told]:
+        msg = (
+            f"the store {str(options.store)!r} does not say from which {', '.join(missing)} it was "
+            "made; one that explain --store has written does. In Python give validate the game."
+        )
+        raise ValueError(msg)
+    result = rebuild(options.store)
+    game = _game(argparse.Namespace(**told, quiet=options.quiet))
+    with Evaluator(game, store=options.store, progress=not options.quiet) as evaluator:
+        checked = validate(
+            result, evaluator, budget=options.budget, top=options.top, random_state=options.seed
+        )
+    print(result.ledger, "", checked, sep="\n")
+    for row in checked.spots.itertuples():
+        word = "confirmed" if row.confirmed else "not confirmed"
+        print(f"  {row.label}: {row.said:+.3f} said, {row.found:+.3f} found, {word}")
+    if options.plot:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        checked.plot().savefig(options.plot, dpi=150)
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
@@ -130,6 +182,13 @@ def _check_outputs(options: argparse.Namespace) -> None:
         if path and (path.is_dir() or not path.resolve().parent.is_dir()):
             msg = f"{name} needs a file in a folder that exists, got {str(path)!r}."
             raise ValueError(msg)
+    _check_plot(options)
+
+
+def _check_plot(options: argparse.Namespace) -> None:
+    if options.plot and not options.plot.resolve().parent.is_dir():
+        msg = f"--plot needs a file in a folder that exists, got {str(options.plot)!r}."
+        raise ValueError(msg)
     if options.plot and options.plot.suffix.lower() not in PLOT_FORMATS:
         msg = f"--plot needs a name ending in {', '.join(PLOT_FORMATS)}, got {str(options.plot)!r}."
         raise ValueError(msg)
@@ -174,6 +233,8 @@ def _report(options: argparse.Namespace, game: TextGame, result: Recovery, store
         f"v(empty) = {game.empty_coalition_value:+.3f}   v(N) = {game.grand_coalition_value:+.3f}",
         f"{evaluated}, R² {r2}, seed {options.seed}",
     ]
+    if result.reason:
+        lines.append(f"method: {result.reason}")
     if result.status != "ok":
         lines.append(f"note: {result.status}")
     rows = result.to_frame().head(options.top)

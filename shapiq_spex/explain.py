@@ -1,28 +1,104 @@
-"""Where games and algorithms meet: many players, narrowed down to the few that matter."""
+"""Where games and algorithms meet: the method chosen, many players narrowed down to a few."""
 
 from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from shapiq_spex.choice import Chosen
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.games import Subgame, TextGame, groups_of
 from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.spex import SPEX
 from shapiq_spex.stages import Refinement, Stage, run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from shapiq_spex.approximator import SpectralApproximator
     from shapiq_spex.games.subgame import Groups
+    from shapiq_spex.result import Recovery
+    from shapiq_spex.spectral.indices import Index
 
     Level: TypeAlias = str | re.Pattern[str] | Groups
     Units: TypeAlias = dict[str, tuple[int, ...]]
 
-__all__ = ["refine", "screen"]
+__all__ = ["METHODS", "explain", "refine", "screen"]
+
+METHODS: dict[str, Callable[..., SpectralApproximator]] = {
+    "auto": Chosen,
+    "proxyspex": ProxySPEX,
+    "spex": SPEX,
+}
+
+
+def explain(
+    game: Any,
+    budget: int,
+    *,
+    method: Literal["auto", "proxyspex", "spex"] = "auto",
+    index: Index = "k-SII",
+    max_order: int = 2,
+    random_state: int | None = None,
+) -> Recovery:
+    """Recover a game by the method that suits it; `reason` of the result says which and why.
+
+    See :class:`shapiq_spex.choice.Chosen` for how the choice is made. No coalition is evaluated
+    twice. Where an `Evaluator` keeps the values in a store, the settings are left there, too, so
+    that :func:`shapiq_spex.rebuild.rebuild` makes the result again without the game.
+
+    Args:
+        game: A shapiq.Game, an `Evaluator`, or anything else that tells its ``n_players``.
+        budget: Number of distinct coalitions that may be evaluated.
+        method: "auto", or a method by name.
+        index: What the result's interactions are unless told otherwise.
+        max_order: Largest interaction, likewise.
+        random_state: Seed of everything random.
+
+    Raises:
+        ValueError: If the method is unknown, the game does not tell its number of players, or a
+            setting is refused; see ``recover`` of the method. Exceptions of the game pass through.
+
+    Examples:
+        >>> from shapiq_spex import Evaluator
+        >>> game = Evaluator(lambda x: 2.0 * x[:, 1] * x[:, 7], 20, progress=False)
+        >>> found = explain(game, 300, random_state=0)
+        >>> found.to_frame("SII").interaction[0], found.reason
+        ((1, 7), 'ProxySPEX: half the budget pays for no coded design of degree 3')
+    """
+    if method not in METHODS:
+        msg = f"explain needs a method among {', '.join(METHODS)}, got {method!r}."
+        raise ValueError(msg)
+    game = _paid_once(game)
+    approximator = METHODS[method](
+        n=game.n_players, index=index, max_order=max_order, random_state=random_state
+    )
+    settings = {"approximator": method, "index": index, "max_order": max_order}
+    _leave(game, settings | {"seed": approximator.seed, "budget": int(budget)})
+    found = approximator.recover(budget, game)
+    leave_values(game)
+    return found
+
+
+def leave_values(evaluator: Any) -> None:
+    """Put names and values into the store of an `Evaluator`, if it has one.
+
+    The outputs are there already; how they make one value is something only the game knows.
+    """
+    if getattr(evaluator, "store", None) is not None:
+        outputs = evaluator.store.read()[1]
+        values = evaluator.aggregate(outputs) - evaluator.normalization_value
+        _leave(evaluator, {"values": values.tolist(), "names": list(evaluator.player_name_lookup)})
+
+
+def _leave(evaluator: Any, notes: dict[str, Any]) -> None:
+    store = getattr(evaluator, "store", None)
+    if store is not None:
+        store.write_meta(store.meta | notes)
 
 
 def refine(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -11,13 +11,17 @@ from shapiq_spex.interop import to_interaction_values
 from shapiq_spex.uncertainty import Assessment, Evidence, Uncertainty
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import pandas as pd
     from shapiq.interaction_values import InteractionValues
 
+    from shapiq_spex.ledger import Ledger
     from shapiq_spex.spectral.indices import Index
     from shapiq_spex.spectral.series import FourierSeries
 
 R2Kind = Literal["held-out", "cross-validated", "exact"]
+Unit = Literal["change", "deviation"]
 
 
 class Plan(Protocol):
@@ -75,6 +79,10 @@ class Recovery:
         status: "ok", or a sentence on what did not go as planned.
         index: Index that :meth:`interactions` uses when none is given.
         max_order: Likewise.
+        reason: Why the method was taken, or what became of a check it makes; else empty.
+        names: What the game calls its n players, None if it names none.
+        ledger: What it cost and what it takes to make it again; see
+            :class:`shapiq_spex.ledger.Ledger`. None only for a recovery put together by hand.
 
     Example:
         >>> import numpy as np
@@ -83,8 +91,8 @@ class Recovery:
         >>> both
         Recovery(n=2, evaluations=4, terms=4, r2=1.000 exact, status='ok')
         >>> print(both.to_frame().head(1).round(3).to_string(index=False))
-        interaction  order  value  standard_error  lower  upper  significant
-             (0, 1)      2    1.0             0.0    1.0    1.0         True
+        interaction label  order  value  standard_error  lower  upper  significant
+             (0, 1) 0 × 1      2    1.0             0.0    1.0    1.0         True
     """
 
     series: FourierSeries
@@ -96,6 +104,9 @@ class Recovery:
     status: str = "ok"
     index: Index = "k-SII"
     max_order: int = 2
+    reason: str = ""
+    names: tuple[str, ...] | None = None
+    ledger: Ledger | None = None
 
     @property
     def n_evaluations(self) -> int:
@@ -124,7 +135,17 @@ class Recovery:
             budget=self.n_evaluations,
         )
 
-    def to_frame(self, index: Index | None = None, max_order: int | None = None) -> pd.DataFrame:
+    def to_frame(
+        self,
+        index: Index | None = None,
+        max_order: int | None = None,
+        *,
+        normalise: Unit | None = None,
+        by_order: bool = False,
+        min_order: int = 1,
+        players: Sequence[int | str] = (),
+        significant: bool = False,
+    ) -> pd.DataFrame:
         """The interactions as a table, strongest first, each with how far it can be trusted.
 
         See :mod:`shapiq_spex.uncertainty` for what the errors are estimated from.
@@ -132,17 +153,25 @@ class Recovery:
         Args:
             index: As in :meth:`interactions`.
             max_order: Likewise.
+            normalise: "change" for shares of v(N) - v(empty), "deviation" for multiples of the
+                game's standard deviation over uniform coalitions, as the recovery puts it.
+            by_order: Whether single players come first, then pairs, and so on.
+            min_order: Smallest set shown.
+            players: Only sets with all of these in them, by number or name.
+            significant: Whether to show significant interactions only.
 
         Returns:
-            A row for each non-empty interaction with the columns interaction (its players), order,
-            value, standard_error (the root mean squared error to expect, which counts shrinkage
-            in), lower and upper (ends of an interval that covers the exact value in about nine
-            of ten cases) and significant (with at most a tenth of false discoveries to expect
-            among the single players, and among the larger sets). Where nothing is known of the
-            error, it is NaN and nothing is significant.
+            A row for each non-empty interaction with the columns interaction (its players), label
+            (their names, or numbers where the game gives none), order, value, standard_error (the
+            root mean squared error to expect, which counts shrinkage in), lower and upper (ends of
+            an interval that covers the exact value in about nine of ten cases) and significant
+            (with at most a tenth of false discoveries to expect among the single players, and among
+            the larger sets). Where nothing is known of the error, it is NaN and nothing is
+            significant.
 
         Raises:
-            ValueError: As :meth:`interactions`.
+            ValueError: As :meth:`interactions`, or if a player or the unit is unknown or the unit
+                0.
         """
         import pandas as pd
 
@@ -152,14 +181,58 @@ class Recovery:
         values = {t: float(found[t]) for t in found.interaction_lookup if t}
         trust = Assessment.of(self._uncertainty(max_order), values, index, max_order)
         keys = list(values)
-        columns = {
-            "interaction": pd.Series(keys, dtype=object),
-            "order": [len(t) for t in keys],
-            "value": list(values.values()),
-            **trust._asdict(),
-        }
-        strongest = sorted(range(len(keys)), key=lambda row: (-abs(values[keys[row]]), keys[row]))
-        return pd.DataFrame(columns).iloc[strongest].reset_index(drop=True)
+        frame = pd.DataFrame(
+            {
+                "interaction": pd.Series(keys, dtype=object),
+                "label": [self.label(players) for players in keys],
+                "order": [len(t) for t in keys],
+                "value": list(values.values()),
+                **trust._asdict(),
+            }
+        )
+        needed = {self._number(player) for player in players}
+        wanted = np.array([len(t) >= min_order and needed <= set(t) for t in keys], dtype=bool)
+        chosen = frame[wanted & (trust.significant | (not significant))]
+        chosen = chosen.iloc[_strongest(chosen, by_order=by_order)].reset_index(drop=True)
+        return chosen if normalise is None else _scaled(chosen, self.unit(normalise))
+
+    def label(self, players: Iterable[int]) -> str:
+        """The names of players, or their numbers where the game names none, with × between."""
+        return " × ".join(str(i) if self.names is None else self.names[i] for i in players)
+
+    def unit(self, normalise: Unit) -> float:
+        """What an effect is a share of: v(N) - v(empty), or the game's standard deviation.
+
+        The variance over uniform coalitions is that of the series and what it leaves of values
+        held out.
+
+        Raises:
+            ValueError: If there is no such unit or it is 0.
+        """
+        if normalise not in get_args(Unit):
+            msg = f"effects are normalised by {' or '.join(get_args(Unit))}, not by {normalise!r}."
+            raise ValueError(msg)
+        if normalise == "change":
+            ends = np.array([[False] * self.series.n, [True] * self.series.n])
+            size = float(np.diff(self.series(ends))[0])
+        else:
+            held_out = np.zeros(1) if self.residuals is None else self.residuals
+            left = held_out[np.isfinite(held_out)]
+            energy = self.series.energy_by_order()[1:].sum()
+            size = float(np.sqrt(energy + (left**2).mean())) if len(left) else float(energy) ** 0.5
+        if size == 0:
+            msg = f"effects cannot be shares of the {normalise}: it is 0."
+            raise ValueError(msg)
+        return size
+
+    def _number(self, player: int | str) -> int:
+        names = self.names or ()
+        if isinstance(player, str) and player in names:
+            return names.index(player)
+        if isinstance(player, int | np.integer) and 0 <= player < self.series.n:
+            return int(player)
+        msg = f"to_frame needs players by number or name, but there is no {player!r}."
+        raise ValueError(msg)
 
     def _uncertainty(self, max_order: int) -> Uncertainty:
         nowhere = np.full(len(self.values), np.nan)
@@ -174,3 +247,25 @@ class Recovery:
             f"Recovery(n={self.series.n}, evaluations={self.n_evaluations}, "
             f"terms={len(self.series)}, r2={r2}, status={self.status!r})"
         )
+
+
+def _strongest(frame: pd.DataFrame, *, by_order: bool) -> list[int]:
+    """The rows in order of size, of equal ones by players."""
+    rows = list(zip(frame["order"], frame["value"].abs(), frame["interaction"], strict=True))
+
+    def place(row: int) -> tuple[int, float, tuple[int, ...]]:
+        order, size, players = rows[row]
+        return (order if by_order else 0, -size, players)
+
+    return sorted(range(len(rows)), key=place)
+
+
+def _scaled(frame: pd.DataFrame, unit: float) -> pd.DataFrame:
+    """The effects in another unit; a negative one turns intervals round."""
+    ends = ["lower", "upper"] if unit > 0 else ["upper", "lower"]
+    return frame.assign(
+        value=frame["value"] / unit,
+        standard_error=frame["standard_error"] / abs(unit),
+        lower=frame[ends[0]] / unit,
+        upper=frame[ends[1]] / unit,
+    )

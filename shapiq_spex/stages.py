@@ -60,11 +60,9 @@ class Stage:
         return Subgame(self.game.game, self.players)
 
     def to_frame(self, index: Index | None = None, max_order: int | None = None) -> pd.DataFrame:
-        """The interactions by name, strongest first: columns interaction, order, value."""
+        """The interactions by name, strongest first, with the columns of a recovery's."""
         frame = self.recovery.to_frame(index, max_order)
-        names = self.game.names
-        frame["interaction"] = [" × ".join(names[i] for i in t) for t in frame["interaction"]]
-        return frame
+        return frame.drop(columns="interaction").rename(columns={"label": "interaction"})
 
     def __repr__(self) -> str:
         """One line."""
@@ -112,7 +110,7 @@ class Refinement:
         return pd.DataFrame(rows)
 
     def to_frame(self, index: Index | None = None, max_order: int | None = None) -> pd.DataFrame:
-        """All interactions: columns stage, interaction, order, value; the last stage first."""
+        """All interactions of all stages, the last stage first; the first column is the stage."""
         import pandas as pd
 
         frames = []

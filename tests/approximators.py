@@ -11,7 +11,9 @@ import numpy as np
 from shapiq.interaction_values import InteractionValues
 
 from shapiq_spex import SPEX, ProxySPEX
+from shapiq_spex.choice import Chosen
 from shapiq_spex.proxyspex.boosted import BoostedTrees
+from shapiq_spex.simple import FactorisedPairs, LassoPairs, NeuralSurrogate
 
 # The published search takes seconds a fit; what is promised holds for any setting.
 FEW_TREES = BoostedTrees(depths=(3,), trees=(20,), rates=(0.3,), energies=(0.99,))
@@ -20,7 +22,11 @@ APPROXIMATORS = {
     "ProxySPEX-gp": partial(ProxySPEX, proxy="gp"),
     "ProxySPEX-gbt": partial(ProxySPEX, proxy=FEW_TREES),
     "SPEX": SPEX,
+    "LassoPairs": LassoPairs,
+    "FactorisedPairs": FactorisedPairs,
 }
+# Those that ask a second time, depending on the first answers.
+ADAPTIVE = {"NeuralSurrogate": NeuralSurrogate, "explain": Chosen}
 
 
 def sparse_game(x):

@@ -194,3 +194,44 @@ def test_a_dry_run_says_what_it_would_cost_and_keeps_what_it_paid(capsys, tmp_pa
     assert out.startswith("64 masks: ")
     assert "tokens" in out
     assert "earlier run" in run(capsys, SENTENCE, "--store", path)[1]
+
+
+def validate(capsys, *arguments):
+    status = cli.main(["validate", *arguments, "--quiet"])
+    return status, *capsys.readouterr()
+
+
+LONG = "I would not say that the film is bad but nobody laughed once"
+
+
+def test_a_store_is_validated_from_itself(capsys, tmp_path):
+    path, plot = str(tmp_path / "values.sqlite"), tmp_path / "plot.png"
+    assert run(capsys, LONG, "--store", path, "--budget", "120")[0] == 0
+    status, out, err = validate(capsys, path, "--budget", "80", "--plot", str(plot))
+    assert (status, err) == (0, "")
+    assert out.startswith("method    ProxySPEX, seed 0\n")
+    assert "120 distinct, 120 of them known before" in out
+    assert "80 new coalitions evaluated, of 80 allowed" in out
+    assert any(" × " in line and " said, " in line for line in out.splitlines())
+    assert plot.stat().st_size > 3000
+    with Store(path) as store:
+        assert len(store) == len(store.meta["values"]) == 200
+
+
+def test_what_cannot_be_validated_is_one_sentence(capsys, tmp_path):
+    status, _, err = validate(capsys, str(tmp_path / "none.sqlite"))
+    assert status == 2
+    assert "no store to read" in err
+    with Store(tmp_path / "other.sqlite", {"n_players": 3}):
+        pass
+    status, _, err = validate(capsys, str(tmp_path / "other.sqlite"))
+    assert status == 2
+    assert "does not say from which text, model, labels, players, removal" in err
+
+
+def test_the_method_is_chosen_and_the_bill_printed(capsys):
+    status, out, _ = run(capsys, SENTENCE, "--approximator", "auto", "--ledger")
+    assert status == 0
+    assert "method: exact: the budget pays for all 64 coalitions" in out
+    assert "64 asked for, 64 distinct, 0 of them known before" in out
+    assert "tokens    " in out

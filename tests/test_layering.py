@@ -12,6 +12,7 @@ PACKAGE = "shapiq_spex"
 SOURCE = Path(__file__).parents[1] / PACKAGE
 
 ALGORITHMS = {"spectral", "approximator", "result", "interop", "uncertainty"}
+SURROGATES = {"proxyspex", "spex"}
 BELOW_EXPLAIN = {"games", "evaluation", "spex", "proxyspex", "spectral", "result"}
 BELOW_EXPLAIN |= {"optimise", "simple", "structure", "uncertainty"}
 BELOW_VALIDATION = BELOW_EXPLAIN | {
@@ -21,6 +22,9 @@ BELOW_VALIDATION = BELOW_EXPLAIN | {
     "interop",
     "coding",
     "register",
+    "rebuild",
+    "choice",
+    "ledger",
 }
 
 # room -> the rooms it may import; a room is a folder or a file directly in the package.
@@ -29,20 +33,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "coding": set(),
     "games": set(),
     "evaluation": set(),
+    "ledger": set(),
     "interop": {"spectral"},
     "uncertainty": {"spectral"},
     "optimise": {"spectral"},
     "structure": {"spectral"},
-    "result": {"spectral", "interop", "uncertainty"},
-    "approximator": {"spectral", "result", "interop"},
-    "simple": {"spectral", "approximator", "result", "interop"},
+    "result": {"spectral", "interop", "uncertainty", "ledger"},
+    "approximator": {"spectral", "result", "interop", "ledger"},
+    "simple": ALGORITHMS | SURROGATES,
     "datamodels": {"spectral", "result"},
     "synergy": set(),
     "proxyspex": ALGORITHMS,
     "spex": ALGORITHMS | {"coding", "proxyspex"},
+    "choice": ALGORITHMS | SURROGATES,
     "register": {"proxyspex", "spex"},
     "stages": {"games", "evaluation", "spectral", "result"},
-    "explain": BELOW_EXPLAIN | {"stages"},
+    "explain": BELOW_EXPLAIN | {"stages", "choice", "approximator"},
+    "rebuild": BELOW_EXPLAIN | {"explain"},
     "validation": BELOW_VALIDATION,
     "plots": BELOW_VALIDATION | {"validation"},
     "report": BELOW_VALIDATION | {"validation", "plots"},

@@ -1,0 +1,172 @@
+"""The method chosen for the user: by the number of players, the budget and a held-out fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from shapiq_spex.approximator import Asked, DescribedPlan, SpectralApproximator
+from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
+from shapiq_spex.proxyspex.plan import plan_uniform
+from shapiq_spex.proxyspex.proxies import Surrogate
+from shapiq_spex.result import Recovery, placed, status_of
+from shapiq_spex.spectral.draws import draw_new
+from shapiq_spex.spectral.ends import meet_ends
+from shapiq_spex.spex import SPEX
+from shapiq_spex.spex.plan import largest_design
+
+if TYPE_CHECKING:
+    from shapiq_spex.approximator import Game
+    from shapiq_spex.spectral.indices import Index
+
+GOOD = 0.8  # R² of the pilot from which on more of the same is the best use of the budget
+DEGREE = 3  # a design that decodes less finds nothing a surrogate does not find
+
+
+class Chosen(SpectralApproximator):
+    """Exact, ProxySPEX or SPEX, whichever suits; the result's ``reason`` says which and why.
+
+    With 2^n coalitions or more in the budget everything is evaluated. Else the first half of the
+    budget is uniform masks, and the surrogate of ProxySPEX learns them. If its R² on masks held out
+    is 0.8 or more, or the other half does not pay for a design that decodes sets of three players,
+    the rest is uniform masks, too. Else the other half is a coded design of SPEX, and of what it
+    recovered and a surrogate that learned all masks, the one is taken that does better on the
+    uniform masks; for both they are held out. No mask is paid for twice or left unused.
+
+    Args:
+        n: Number of players.
+        max_order: Largest interaction reported, at least 1.
+        index: SV, BV, SII, k-SII, BII, STII, FSII, FBII or Moebius.
+        top_order: Whether to report interactions of size max_order only.
+        random_state: Seed of everything random.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Example:
+        >>> found = Chosen(n=4).recover(16, lambda x: 1.0 * x.all(axis=1))
+        >>> found.reason
+        'exact: the budget pays for all 16 coalitions'
+    """
+
+    def __init__(
+        self,
+        *,
+        n: int,
+        max_order: int = 2,
+        index: Index = "k-SII",
+        top_order: bool = False,
+        random_state: int | None = None,
+    ) -> None:
+        """See the class."""
+        super().__init__(
+            n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
+        )
+
+    def _recover_exactly(self, game: Game) -> Recovery:
+        reason = f"exact: the budget pays for all {2**self.n} coalitions"
+        return replace(super()._recover_exactly(game), reason=reason)
+
+    def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
+        half = budget // 2
+        design = largest_design(self.n, half, DEGREE)
+        if design is None or design[1] < DEGREE:
+            found = self._made(ProxySPEX).recover(budget, game)
+            reason = f"ProxySPEX: half the budget pays for no coded design of degree {DEGREE}"
+            return replace(found, reason=reason)
+        asked, plan = Asked(game, self.n), plan_uniform(self.n, budget, rng)
+        asked(plan.coalitions[: budget - half])
+        pilot = _fit(asked, rng)
+        if pilot.r2 is None or pilot.r2 >= GOOD:
+            asked(plan.coalitions[budget - half :])
+            told = "nothing" if pilot.r2 is None else f"R² {pilot.r2:.2f}"
+            reason = f"ProxySPEX: half the budget gave {told} on masks held out"
+            return self._told(asked, _fit(asked, rng), str(plan).split(": ")[1], reason)
+        return self._coded(asked, half, pilot, rng)
+
+    def _coded(
+        self, asked: Asked, half: int, pilot: Surrogate, rng: np.random.Generator
+    ) -> Recovery:
+        uniform = np.arange(2, len(asked.values))
+        coded = self._made(SPEX).recover(half, _New(asked))
+        spared = half - (len(asked.values) - 2 - len(uniform))
+        rest = draw_new(self.n, spared, asked.coalitions, rng)
+        if len(rest):  # SPEX asks for the ends, too, and perhaps for others once more
+            uniform = np.r_[uniform, len(asked.values) : len(asked.values) + len(rest)]
+            asked(rest)
+        unseen = uniform[~_among(asked.coalitions[uniform], coded.plan.coalitions)]
+        left = asked.values[unseen] - coded.series(asked.coalitions[unseen])
+        residuals = placed(left, unseen - 2, len(asked.values) - 2)
+        fits = {
+            "ProxySPEX": _fit(asked, rng, judged=uniform - 2),
+            "SPEX": Surrogate(coded.series, share_explained(left, asked.values[unseen]), residuals),
+        }
+        best, other = sorted(fits, key=lambda name: -_score(fits[name]))
+        reason = (
+            f"{best}: half the budget gave R² {pilot.r2:.2f}, all of it {_score(fits[best]):.2f} "
+            f"with {best} and {_score(fits[other]):.2f} with {other}, on the uniform masks"
+        )
+        drawn = f"empty, full, {len(uniform)} uniform ones, and {coded.plan}"
+        found = self._told(asked, fits[best], drawn, reason)
+        return replace(found, r2_kind="held-out") if best == "SPEX" else found
+
+    def _made(self, method: type[SpectralApproximator]) -> SpectralApproximator:
+        return method(
+            n=self.n,
+            max_order=self.max_order,
+            index=self.index,
+            top_order=self.top_order,
+            random_state=self.seed,
+        )
+
+    def _told(self, asked: Asked, fit: Surrogate, drawn: str, reason: str) -> Recovery:
+        return Recovery(
+            fit.series,
+            DescribedPlan(asked.coalitions, drawn),
+            asked.values,
+            r2=fit.r2,
+            r2_kind="cross-validated",
+            residuals=placed(fit.residuals, slice(2, None), len(asked.values)),
+            status=status_of(fit.r2),
+            index=self.index,
+            max_order=self.max_order,
+            reason=reason,
+        )
+
+
+def _fit(asked: Asked, rng: np.random.Generator, judged: np.ndarray | None = None) -> Surrogate:
+    """The surrogate of ProxySPEX on all that was asked but the ends, which come first."""
+    x, y = asked.coalitions, asked.values
+    finish = partial(meet_ends, empty=y[0], full=y[1])
+    return GaussianProcess().fit(x[2:], y[2:], rng, finish, judged=judged)
+
+
+class _New:
+    """A game that was asked before: it pays for new coalitions only."""
+
+    keeps_values: ClassVar[bool] = True  # so a failure keeps all that was asked, not the last part
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    def __call__(self, coalitions: np.ndarray) -> np.ndarray:
+        asked = self.asked
+        new = coalitions[~_among(coalitions, asked.coalitions)]
+        if len(new):
+            asked(new)
+        known = dict(zip(map(bytes, asked.coalitions), asked.values, strict=True))
+        return np.array([known[bytes(row)] for row in coalitions])
+
+
+def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which rows are among the known ones, bool (m,)."""
+    keys = set(map(bytes, known))
+    return np.array([bytes(row) in keys for row in rows], dtype=bool)
+
+
+def _score(fit: Surrogate) -> float:
+    return -np.inf if fit.r2 is None else fit.r2

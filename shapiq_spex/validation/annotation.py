@@ -1,0 +1,68 @@
+"""Are the strongest interactions those that people have marked?"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shapiq_spex.spectral.indices import interactions
+from shapiq_spex.validation.verdict import Precision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shapiq_spex.result import Recovery
+
+
+def precision(
+    result: Recovery,
+    sets: Sequence[tuple[int, ...]],
+    annotated: Sequence[Sequence[int | str]],
+) -> Precision:
+    """Compare interactions with groups of players that belong together.
+
+    Such a group may be a planted interaction, or the sentences that together hold the answer to a
+    question. An interaction is right if all its players are in one group.
+
+    Args:
+        result: What was recovered.
+        sets: Its strongest interactions of two players or more.
+        annotated: The groups, players by number or name.
+
+    Raises:
+        ValueError: If a player is unknown or a group has fewer than two.
+    """
+    groups = [frozenset(_numbers(result, group)) for group in annotated]
+    n = result.series.n
+    main = interactions(result.series, "BV", 1)
+    order = np.argsort([-abs(main.get((i,), 0.0)) for i in range(n)], kind="stable").tolist()
+    pairs = sorted(combinations(range(n), 2), key=lambda t: order.index(t[0]) + order.index(t[1]))
+    return Precision(
+        _share(sets, groups),
+        _share(pairs[: len(sets)], groups),
+        float(np.mean([_by_chance(len(s), groups, n) for s in sets])) if sets else float("nan"),
+        float(np.mean([any(set(s) <= group for s in sets) for group in groups])),
+    )
+
+
+def _numbers(result: Recovery, group: Sequence[int | str]) -> list[int]:
+    names, n = result.names or (), result.series.n
+    players = [names.index(p) if isinstance(p, str) and p in names else p for p in group]
+    known = all(isinstance(p, int | np.integer) and 0 <= p < n for p in players)
+    if not known or len(set(players)) < 2:
+        msg = f"an annotated group needs two players or more of the game's, got {list(group)!r}."
+        raise ValueError(msg)
+    return [int(p) for p in players]
+
+
+def _share(sets: Sequence[tuple[int, ...]], groups: Sequence[frozenset[int]]) -> float:
+    right = [any(set(s) <= group for group in groups) for s in sets]
+    return float(np.mean(right)) if right else float("nan")
+
+
+def _by_chance(size: int, groups: Sequence[frozenset[int]], n: int) -> float:
+    """Share of all sets of a size within a group; at most, where groups have sets in common."""
+    return min(1.0, sum(comb(len(group), size) for group in groups) / comb(n, size))

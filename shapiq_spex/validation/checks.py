@@ -1,0 +1,130 @@
+"""One call that puts a result to the test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shapiq_spex.explain import leave_values
+from shapiq_spex.spectral.refit import ridge_refit
+from shapiq_spex.validation.annotation import precision
+from shapiq_spex.validation.curves import curves
+from shapiq_spex.validation.faithfulness import faithfulness
+from shapiq_spex.validation.purse import Purse
+from shapiq_spex.validation.refits import null_control, same_method, stability
+from shapiq_spex.validation.spots import spots, strongest
+from shapiq_spex.validation.verdict import Validation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shapiq_spex.approximator import SpectralApproximator
+    from shapiq_spex.result import Recovery
+    from shapiq_spex.spectral.indices import Index
+
+MOST = 10  # reported interactions that are compared
+SHARES = {"spots": 0.4, "curves": 0.2}  # of the budget; what they leave goes to faithfulness
+
+
+def validate(
+    result: Recovery,
+    game: Any,
+    *,
+    budget: int = 300,
+    top: int = 5,
+    contexts: int = 8,
+    repeats: int = 3,
+    annotated: Sequence[Sequence[int | str]] = (),
+    index: Index | None = None,
+    max_order: int | None = None,
+    approximator: SpectralApproximator | None = None,
+    random_state: int = 0,
+) -> Validation:
+    """Ask whether a result can be believed.
+
+    - Faithfulness: R² on new coalitions at several keep-probabilities and near the full input, of
+      the series and of the best additive one on the same values.
+    - Removal and insertion of the players the series chooses, against those that rank highest in
+      the additive one, and chance.
+    - Spot checks: the strongest interactions, each tested by real ablations; see `spot_check`.
+    - Stability: what either half of the result's masks shows, learned by the surrogate of
+      ProxySPEX whatever the method was.
+    - Null control: how many significant interactions the same method reports on the same masks
+      where the values are shuffled, and in an additive game with the same main effects.
+    - Annotation: whether the reported interactions lie within groups of players known to belong
+      together.
+
+    Reported are the ten strongest significant interactions of two players or more, and the ten
+    strongest where none is significant; the tests begin with the significant ones, too.
+
+    Known coalitions, those of the result, of this run and of an `Evaluator` in front of the game,
+    are never evaluated again and cost nothing; stability, null control and annotation need none.
+
+    Args:
+        result: What was recovered.
+        game: The game it was recovered from.
+        budget: How many unknown coalitions may be evaluated, 0 or more.
+        top: How many interactions are tested.
+        contexts: Random contexts of each.
+        repeats: How many null games of each kind, and how many ways to halve the masks.
+        annotated: Groups of players, by number or name.
+        index: Index that says which interactions are strongest; the result's own if left out.
+        max_order: Likewise, at least 2.
+        approximator: What runs on the null games; that of the result's ledger if left out.
+        random_state: Seed of everything random.
+
+    Raises:
+        ValueError: If the budget is no whole number, the game has another number of players, an
+            annotated player is unknown, or the method of the result is.
+            Exceptions of the game pass through.
+
+    Example:
+        >>> from shapiq_spex import ProxySPEX
+        >>> game = lambda x: 3.0 * x[:, 0] * x[:, 1] - x[:, 2]
+        >>> found = ProxySPEX(n=12, random_state=0).recover(100, game)
+        >>> checked = validate(found, game, budget=200)
+        >>> table = checked.to_frame().set_index("at")
+        >>> table.loc["50% kept", ["result", "main_effects"]].round(2).tolist()
+        [1.0, 0.49]
+        >>> table.loc["additive game", ["result", "chance"]].tolist(), checked.n_new <= 200
+        ([1.0, 0.0], True)
+    """
+    _check(result, game, budget)
+    rng = np.random.default_rng(random_state)
+    index = index or ("BII" if result.index in ("SV", "BV") else result.index)
+    max_order = max(2, result.max_order if max_order is None else max_order)
+    approximator = approximator or same_method(result)
+    how: dict[str, Any] = {"index": index, "max_order": max_order}
+    reported = result.to_frame(**how, min_order=2, significant=True)["interaction"].tolist()[:MOST]
+    reported = reported or strongest(result, MOST, **how)
+    known = precision(result, reported, annotated) if annotated else None
+    purse, sets = Purse(game, result, int(budget)), strongest(result, top, **how)
+    share = int(SHARES["spots"] * budget)
+    tested = spots(result, purse, sets, count=share, contexts=contexts, rng=rng)
+    n = result.series.n
+    main = ridge_refit(np.eye(n, dtype=bool), result.plan.coalitions, result.values)
+    moved = curves(result.series, main, purse, int(SHARES["curves"] * budget), rng)
+    faithful = faithfulness(result.series, main, purse, rng)
+    leave_values(game)
+    return Validation(
+        faithful,
+        moved,
+        tested,
+        stability(result, reported, **how, repeats=repeats, rng=rng),
+        null_control(result, approximator, **how, repeats=repeats, rng=rng),
+        known,
+        purse.n_new,
+        int(budget),
+    )
+
+
+def _check(result: Recovery, game: Any, budget: int) -> None:
+    whole = isinstance(budget, int | np.integer) and not isinstance(budget, bool)
+    if not whole or budget < 0:
+        msg = f"validate needs a budget that is a whole number of at least 0, got {budget!r}."
+        raise ValueError(msg)
+    n, players = result.series.n, getattr(game, "n_players", result.series.n)
+    if players != n:
+        msg = f"validate needs the game of the result, with n={n} players, but it has {players}."
+        raise ValueError(msg)

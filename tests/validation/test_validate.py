@@ -1,0 +1,301 @@
+"""A true result passes, a wrong one fails, and nothing known is paid again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import naive
+from approximators import random_table, sparse_game
+from shapiq_spex import SPEX, Evaluator, FourierSeries, ProxySPEX
+from shapiq_spex.simple import LassoPairs
+from shapiq_spex.spectral.walsh import table_index
+from shapiq_spex.validation import spot_check, validate
+from shapiq_spex.validation.purse import Purse
+
+N = 12
+
+
+class Counted:
+    """A game that counts every row, known or not."""
+
+    def __init__(self, game=sparse_game, n=N):
+        self.game, self.n_players, self.rows = game, n, []
+
+    def __call__(self, x):
+        self.rows += map(bytes, x)
+        return self.game(x)
+
+
+def noisy(game, size, seed):
+    """The same noise whenever a coalition is asked for."""
+
+    def play(x):
+        bits = np.packbits(x, axis=1)
+        return game(x) + [
+            size * np.random.default_rng([seed, *row]).standard_normal() for row in bits
+        ]
+
+    return play
+
+
+@pytest.fixture(scope="module")
+def found():
+    return ProxySPEX(n=N, random_state=0).recover(400, sparse_game)
+
+
+def wrong(result):
+    """The same result, with the sign of everything but the constant turned."""
+    turned = np.where(result.series.degrees > 0, -1.0, 1.0) * result.series.coefficients
+    return replace(result, series=FourierSeries(result.series.support, turned))
+
+
+# ---------------------------------------------------------------------- the bill
+@pytest.mark.parametrize("budget", [0, 1, 17, 60, 300])
+def test_known_coalitions_are_never_paid_again_and_the_budget_holds(found, budget):
+    game = Counted()
+    checked = validate(found, game, budget=budget, repeats=1)
+    known = set(map(bytes, found.plan.coalitions))
+    assert len(game.rows) == len(set(game.rows)) == checked.n_new <= budget
+    assert not known & set(game.rows)
+    assert checked.to_frame().masks.sum() == checked.n_new
+    if budget == 300:
+        assert checked.n_new == budget  # 4,096 coalitions leave enough to spend it on
+
+
+def test_what_an_evaluator_knows_costs_nothing(found):
+    game = Evaluator(sparse_game, N, progress=False)
+    first = validate(found, game, budget=200, repeats=1)
+    # All known but those of the result itself, which are not asked for: the draws go elsewhere.
+    paid = game.n_evaluated
+    assert paid == first.n_new
+    every = Evaluator(sparse_game, N, progress=False)
+    every(np.array(np.meshgrid(*[[False, True]] * N)).reshape(N, -1).T)
+    again = validate(found, every, budget=200, repeats=0)
+    assert again.n_new == 0
+    assert every.n_evaluated == 2**N
+
+
+def test_an_exact_result_has_nothing_left_to_draw():
+    table = random_table(5)
+    exact = ProxySPEX(n=5).recover(32, naive.as_game(table))
+    game = Counted(naive.as_game(table), 5)
+    checked = validate(exact, game, budget=100, repeats=1)
+    assert (checked.n_new, game.rows) == (0, [])
+    assert checked.spots.said.to_numpy() == pytest.approx(
+        [naive.bii(table, 2)[t] for t in checked.spots.interaction]
+    )
+    np.testing.assert_allclose(checked.spots.said_full, checked.spots.found_full, atol=1e-9)
+    assert checked.faithfulness.r2.isna().all()
+
+
+@given(seed=st.integers(0, 10**6), budget=st.integers(0, 40))
+@settings(max_examples=30, deadline=None)
+def test_a_purse_counts_what_is_new(seed, budget):
+    rng = np.random.default_rng(seed)
+    result = ProxySPEX(n=5, random_state=0).recover(12, lambda x: x.sum(axis=1))
+    game = Counted(lambda x: table_index(x) * 1.0, 5)
+    purse = Purse(game, replace(result, values=table_index(result.plan.coalitions) * 1.0), budget)
+    for _ in range(4):
+        rows = rng.random((rng.integers(0, 9), 5)) < 0.5
+        if purse.cost(rows) <= purse.left:
+            np.testing.assert_array_equal(purse(rows), table_index(rows))
+    drawn = purse.draw(50, rng, 0.5)
+    purse(drawn)
+    assert len(game.rows) == len(set(game.rows)) == purse.n_new == budget - purse.left
+    assert purse.left >= 0
+
+
+# ---------------------------------------------------------------------- right and wrong results
+def test_a_true_result_passes_every_check(found):
+    checked = validate(found, sparse_game, budget=500, annotated=[(0, 1), (3, 4, 9)])
+    table = checked.to_frame()
+    assert list(table.columns) == [
+        "check",
+        "at",
+        "measure",
+        "result",
+        "main_effects",
+        "chance",
+        "masks",
+    ]
+    faithful = checked.faithfulness
+    assert (faithful.r2 > 0.9).all()
+    assert (faithful.r2 > faithful.main_effects).all()
+    assert checked.spots.confirmed.all()
+    assert checked.spots.interaction[0] in {(0, 1), (3, 4), (3, 9), (4, 9)}
+    assert checked.nulls.found >= 4
+    assert checked.nulls.shuffled == checked.nulls.additive == 0
+    assert checked.precision.precision > 0.9
+    assert checked.precision.recall == 1.0
+    assert checked.precision.chance < 0.1
+    assert checked.stability.difference < 0.1
+    assert checked.stability.overlap > 3 * checked.stability.chance
+    curves = checked.curves[checked.curves.exact]
+    assert (curves.series >= curves.main_effects - 0.05).all()
+    assert curves.series.mean() > curves.chance.mean()
+
+
+def test_a_wrong_result_fails(found):
+    checked = validate(wrong(found), sparse_game, budget=500, repeats=1)
+    assert (checked.faithfulness.r2 < 0).all()
+    assert not checked.spots.confirmed.any()
+    curves = checked.curves[checked.curves.players < 10]
+    assert curves.series.mean() < curves.main_effects.mean()
+
+
+def test_spot_checks_are_differences_of_the_game(found):
+    checked = spot_check(found, sparse_game, interactions=[(0, 1), (3, 4, 9), (0, 2)], contexts=6)
+    pair, triple, nothing = (row for _, row in checked.iterrows())
+    # In the game (0, 1) has Moebius value 1, (3, 4, 9) 2; (0, 2) has nothing in common.
+    assert (pair.found, pair.found_full, pair.contexts) == (1.0, 1.0, 6)
+    assert triple.found == triple.found_full == pytest.approx(2.0)
+    assert nothing.found == pytest.approx(0.0, abs=1e-12)
+    assert pair.confirmed
+    assert triple.confirmed
+    assert not nothing.confirmed
+    for row, players in ((pair, (0, 1)), (triple, (3, 4, 9))):
+        bii = (-2.0) ** len(players) * found.series.terms()[players]
+        assert row.said == pytest.approx(bii)
+
+
+def test_random_contexts_estimate_the_banzhaf_interaction():
+    table = random_table(8)
+    game = naive.as_game(table)
+    result = ProxySPEX(n=8).recover(2**8, game)
+    checked = spot_check(result, game, interactions=[(0, 1), (2, 5)], contexts=400)
+    # The mean of 400 contexts errs by its standard error; 4 of them hold but in 1 of 16,000 cases.
+    assert ((checked.found - checked.said).abs() < 4 * checked.standard_error).all()
+    assert (checked.masks == 0).all()
+
+
+def test_small_budgets_test_fewer_contexts_and_then_fewer_interactions(found):
+    game = Counted()
+    checked = spot_check(found, game, budget=45, top=5, contexts=8)
+    assert len(game.rows) == checked.masks.sum() <= 45
+    assert 1 <= len(checked) < 5
+    assert (checked.contexts >= 3).all()
+    assert len(spot_check(found, game, budget=0)) == 0
+
+
+def test_all_optimal_removals_are_no_worse_than_any_other_in_the_series():
+    series = FourierSeries.from_terms(8, {(0, 1): 2.0, (2,): -0.6, (3,): -0.5, (0,): -0.1})
+    result = replace(ProxySPEX(n=8).recover(2**8, series), series=series)
+    curves = validate(result, series, budget=0, repeats=0).curves
+    ends = series(np.array([[False] * 8, [True] * 8]))
+    for row in curves[curves.exact & (curves.curve == "removal")].itertuples():
+        every = np.ones((0, 8), dtype=bool)
+        for gone in combinations(range(8), row.players):
+            every = np.concatenate([every, [[i not in gone for i in range(8)]]])
+        best = (ends[1] - series(every)) / (ends[1] - ends[0])
+        assert row.series == pytest.approx(best.max())
+        assert row.main_effects <= row.series + 1e-12
+
+
+# ---------------------------------------------------------------------- statistics
+def test_an_additive_game_reports_no_pair():
+    """600 masks of 30 players with noise of 0.5; the script in benchmarks runs 20 seeds."""
+    clean = 0
+    for seed in range(3):
+        weights = np.random.default_rng(seed).normal(size=30)
+        game = noisy(lambda x, w=weights: x @ w, 0.5, seed)
+        result = ProxySPEX(n=30, random_state=seed).recover(600, game)
+        clean += not len(result.to_frame("BII", 2, significant=True, min_order=2))
+    assert clean >= 2
+
+
+def test_a_planted_pair_of_three_deviations_is_confirmed_and_an_absent_one_is_not():
+    planted = absent = 0
+    for seed in range(3):
+        weights = np.random.default_rng(seed).normal(size=30)
+        game = noisy(lambda x, w=weights: x @ w + 1.5 * x[:, 3] * x[:, 8], 0.5, seed)
+        result = ProxySPEX(n=30, random_state=seed).recover(600, game)
+        assert (3, 8) in set(result.to_frame("BII", 2, significant=True).interaction)
+        pairs = [(3, 8), (5, 6)]
+        checked = spot_check(result, game, interactions=pairs, random_state=seed)
+        planted += checked.confirmed[0]
+        absent += checked.confirmed[1]
+    assert planted >= 2  # at a non-centrality of 4.2 one of 40 is missed
+    assert absent <= 1
+
+
+# ---------------------------------------------------------------------- the rest
+@pytest.mark.parametrize("make", [SPEX, LassoPairs])
+def test_any_method_is_validated(make):
+    result = make(n=N, random_state=0).recover(400, sparse_game)
+    checked = validate(result, sparse_game, budget=100, repeats=1)
+    assert checked.nulls.found >= 1
+    assert checked.nulls.additive == 0
+
+
+def test_equal_seeds_give_equal_tables(found):
+    tables = [
+        validate(found, sparse_game, budget=100, repeats=1, random_state=s).to_frame()
+        for s in (1, 1, 2)
+    ]
+    assert tables[0].equals(tables[1])
+    assert not tables[0].equals(tables[2])
+
+
+def test_names_annotate_too():
+    class Words(Counted):
+        player_name_lookup = {f"w{i}": i for i in range(N)}  # noqa: RUF012
+
+    result = ProxySPEX(n=N, random_state=0).recover(400, Words())
+    checked = validate(result, Words(), budget=0, repeats=0, annotated=[("w0", "w1")])
+    assert checked.precision.recall == 1.0
+    assert 0 < checked.precision.precision < 1
+    assert "w0 × w1" in set(validate(result, Words(), budget=200, repeats=0).spots.label)
+
+
+def test_the_table_is_printed_and_the_plot_drawn(found, tmp_path):
+    mpl.use("Agg")
+    checked = validate(found, sparse_game, budget=120, repeats=1)
+    assert repr(checked).splitlines()[-1] == "120 new coalitions evaluated, of 120 allowed"
+    assert "nan" not in repr(checked).lower()
+    figure = checked.plot()
+    figure.savefig(tmp_path / "plot.png")
+    assert [len(ax.get_title()) for ax in figure.axes] == [0, 0, 0]
+    validate(found, sparse_game, budget=0, repeats=0).plot()
+
+
+def test_a_result_without_interactions_is_validated():
+    result = ProxySPEX(n=N, index="SV", max_order=1, random_state=0).recover(
+        200, lambda x: x @ np.arange(12.0)
+    )
+    checked = validate(result, lambda x: x @ np.arange(12.0), budget=60, repeats=1)
+    assert checked.nulls.found == 0
+    constant = ProxySPEX(n=N, random_state=0).recover(50, lambda x: np.ones(len(x)))
+    assert len(validate(constant, lambda x: np.ones(len(x)), budget=60, repeats=1).spots) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"budget": -1}, "at least 0, got -1"),
+        ({"budget": 1.5}, "at least 0, got 1.5"),
+        ({"annotated": [(0,)]}, "two players or more"),
+        ({"annotated": [(0, 99)]}, "two players or more of the game's"),
+        ({"annotated": [("a", "b")]}, "two players or more of the game's"),
+    ],
+)
+def test_bad_input_gets_a_sentence_before_anything_is_paid(found, settings_, said):
+    game = Counted()
+    with pytest.raises(ValueError, match=said):
+        validate(found, game, **settings_)
+    assert game.rows == []
+
+
+def test_another_game_and_an_unknown_method_are_refused(found):
+    with pytest.raises(ValueError, match="n=12 players, but it has 7"):
+        validate(found, Counted(n=7))
+    with pytest.raises(ValueError, match="give validate the approximator"):
+        validate(replace(found, ledger=None), sparse_game)
+    given_ = ProxySPEX(n=N, random_state=0)
+    validate(replace(found, ledger=None), sparse_game, budget=0, repeats=1, approximator=given_)
