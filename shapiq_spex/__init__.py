@@ -5,7 +5,7 @@ Importing this package puts its approximators under shapiq's names; see :func:`r
 
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.explain import explain
-from shapiq_spex.games import ComponentGame, Prompt, TextGame, TrainingGame
+from shapiq_spex.games import ComponentGame, MixedGame, Prompt, TextGame, TrainingGame
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.register import register, unregister
 from shapiq_spex.result import Recovery
@@ -18,6 +18,7 @@ __all__ = [
     "ComponentGame",
     "Evaluator",
     "FourierSeries",
+    "MixedGame",
     "Prompt",
     "ProxySPEX",
     "Recovery",

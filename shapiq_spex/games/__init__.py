@@ -5,8 +5,9 @@ text puts together things that know nothing of each other: a text and what may g
 (`Prompt`), players (`make_players`), a way to remove them (`Delete`, `Mask`, ...) and a scorer, the
 seam to a model (`ClassScorer`, `SimilarityScorer`, `CausalScorer`, `Seq2SeqScorer`,
 `RemoteScorer`, or your own). `ComponentGame` puts together a model, examples, components as
-players, a way to ablate them (`ZeroAblation`, ...) and a metric (`ClassMetric`, ...). A `Subgame`
-is any game seen more coarsely, or for a few players only.
+players, a way to ablate them (`ZeroAblation`, ...) and a metric (`ClassMetric`, ...). A `MixedGame`
+has the words of a text and components or training examples as players. A `Subgame` is any game seen
+more coarsely, or for a few players only.
 `shapiq_spex.games.contract` says what all games promise. torch and transformers are imported when a
 model is loaded, not before.
 """
@@ -25,6 +26,7 @@ from shapiq_spex.games.metrics import (
     NextTokenMetric,
     SimilarityMetric,
 )
+from shapiq_spex.games.mixed import MixedGame
 from shapiq_spex.games.players import Player, make_players
 from shapiq_spex.games.prompts import Prompt
 from shapiq_spex.games.remote import RemoteScorer
@@ -49,6 +51,7 @@ __all__ = [
     "Mask",
     "MeanAblation",
     "Metric",
+    "MixedGame",
     "Neutral",
     "NextTokenMetric",
     "Player",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AblatedModel", "Rows"]
 
+_PAIRS = 1024  # rows whose hidden states below the first layer are held at once
 _SAME = 1e-4  # of the scale of the outputs; far above rounding, far below a missing layer
 
 
@@ -113,6 +115,47 @@ class AblatedModel:
             chunk = np.array(coalitions[start : start + self.batch_size], dtype=bool)
             yield np.arange(start, start + len(chunk)), self._outputs(chunk)
             start += len(chunk)
+
+    def score_pairs(
+        self, sequences: Sequence[NDArray[np.int32]], coalitions: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+        """Yield (numbers of rows, their outputs of shape (b, k)).
+
+        Row i is sequence i, in the place of the first example, without the components that
+        coalition i leaves out.
+        """
+        for start in range(0, len(sequences), _PAIRS):
+            yield from self._few_pairs(start, sequences[start : start + _PAIRS], coalitions[start:])
+
+    def _few_pairs(
+        self, start: int, sequences: Sequence[NDArray[np.int32]], coalitions: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+        numbers: dict[tuple[int, ...], int] = {}
+        which = np.array([numbers.setdefault(tuple(s.tolist()), len(numbers)) for s in sequences])
+        with one_at_a_time:
+            other = self._standing_in(list(numbers))
+
+        def forward(index: NDArray[np.intp]) -> NDArray[np.float64]:
+            with one_at_a_time:
+                return other._run(which[index], coalitions[index], other.read)
+
+        lengths = [len(sequence) for sequence in sequences]
+        for index, values in in_batches(self, lengths, forward, equal_lengths=True):
+            yield index + start, values
+
+    def _standing_in(self, sequences: list[tuple[int, ...]]) -> AblatedModel:
+        """The model for other inputs, each of them read and filled up as the first example."""
+        if self._fill is None:
+            self._learn()
+        fill, read = self._fill, self.read
+        assert fill is not None  # noqa: S101
+        other = copy(self)
+        other.inputs = sequences
+        other.read = lambda output, rows: read(output, Rows(rows.ids, 0 * rows.examples))
+        other._fill = lambda site, examples, here: fill(site, 0 * examples, here)
+        other.local.model.eval()
+        other._states = None if self._states is None else other._states_below()
+        return other
 
     def intact(self, read: Read) -> NDArray[np.float64]:
         """Return what is read from the whole model, (examples, k)."""

@@ -11,13 +11,15 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from shapiq.explainer.agnostic import AgnosticExplainer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 import naive
 from approximators import as_dict
 from fakes import FakeScorer
 from games.loopback import start
-from shapiq_spex import SPEX, ComponentGame, ProxySPEX, TextGame, TrainingGame
+from shapiq_spex import SPEX, ComponentGame, MixedGame, ProxySPEX, TextGame, TrainingGame
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.games import (
     ClassMetric,
@@ -130,6 +132,25 @@ def components(kind, metric, **settings):
     return ComponentGame(model, [REVIEW, *PASSAGES], metric, **settings)
 
 
+def words_and_heads():
+    text = "never a dull film"
+    model, tokenizer = tiny().tiny("bert")
+    settings = {"layers": [1], "progress": False, "tokenizer": tokenizer}
+    game = ComponentGame(model, [text], ClassMetric([1], value="log_prob"), **settings)
+    return MixedGame(text, game, words=["never", "dull", "film"], progress=False)
+
+
+def words_and_examples():
+    texts = ["good film", "fine cast", "bad film", "dull cast", "no good"]
+    learner = make_pipeline(CountVectorizer(), LogisticRegression())
+    data = (texts, [1, 1, 0, 0, 0], ["no dull film"], [0])
+    return MixedGame(
+        "no dull film",
+        TrainingGame.from_sklearn(learner, *data, progress=False),
+        progress=False,
+    )
+
+
 DOCUMENTS = Prompt.from_documents(PASSAGES, before="a film:\n\n", after="\n\nis it good?")
 GAMES = {
     "fake": fake,
@@ -176,6 +197,8 @@ GAMES = {
         players={"low": ["L0"], "heads": ["L1.H0", "L1.H1"], "rest": ["L1.H2", "L1.H3"]},
         removal=MeanAblation([REVIEW]),
     ),
+    "words and heads": words_and_heads,
+    "words and examples": words_and_examples,
 }
 
 
