@@ -5,6 +5,7 @@ Importing this package puts its approximators under shapiq's names; see :func:`r
 
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.games import ComponentGame, Prompt, TextGame, TrainingGame
+from shapiq_spex.plots import plot_interactions
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.register import register, unregister
 from shapiq_spex.result import Recovery
@@ -21,6 +22,7 @@ __all__ = [
     "Recovery",
     "TextGame",
     "TrainingGame",
+    "plot_interactions",
     "register",
     "unregister",
 ]
