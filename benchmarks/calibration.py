@@ -31,7 +31,7 @@ from shapiq_spex.spectral import interactions
 INDICES = (("SV", 1), ("k-SII", 2), ("BII", 2), ("FBII", 2), ("FSII", 2), ("STII", 2))
 GROUPS = ("main effects", "ten largest", "other pairs")
 NULLS = ("additive", "additive, noise of half its deviation", "constant", "noise")
-NULL_SETTINGS = (ProxySPEX, 20, 100), (SPEX, 20, 200)  # method, players, masks
+NULL_SETTINGS = (ProxySPEX, 14, 100, 1), (SPEX, 20, 200, 4)  # players, masks, every so many runs
 LEVELS = 0.5, 0.25, 0.1, 0.02  # shares of intervals that may miss
 WANTED = 0.85, 0.95
 
@@ -311,14 +311,16 @@ def main():
         at = {"part": "planted", "game": name, "seed": seed}
         log.add(at, lambda name=name, seed=seed: planted_run(name, seed))
     games = list(halves(args.games, report=not args.development))
-    for seed, budget, (family, name, game) in product(args.seeds, args.budgets, games):
-        at = {"part": "tables", "family": family, "game": name, "budget": budget, "seed": seed}
-        log.add(at, lambda g=game, m=budget, s=seed: intervals(g, m, s))
-    for seed, kind, (method, n, budget) in product(range(args.null_runs), NULLS, NULL_SETTINGS):
-        at = {"part": "null", "game": kind, "method": method.__name__, "n": n}
-        at |= {"budget": budget, "seed": seed}
-        run = (method, kind, n, budget, seed)
-        log.add(at, lambda run=run: null_run(*run))
+    for seed in args.seeds:
+        for budget, (family, name, game) in product(args.budgets, games):
+            at = {"part": "tables", "family": family, "game": name, "budget": budget, "seed": seed}
+            log.add(at, lambda g=game, m=budget, s=seed: intervals(g, m, s))
+    for kind, (method, n, budget, step) in product(NULLS, NULL_SETTINGS):
+        for seed in range(0, args.null_runs, step):
+            at = {"part": "null", "game": kind, "method": method.__name__, "n": n}
+            at |= {"budget": budget, "seed": seed}
+            run = (method, kind, n, budget, seed)
+            log.add(at, lambda run=run: null_run(*run))
     lines = ["# Can the standard errors be trusted?", "", *interval_lines(log), *null_lines(log)]
     text = "\n".join([*lines, *planted_lines(log)]) + "\n"
     args.out.write_text(text, encoding="utf-8")
