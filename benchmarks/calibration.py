@@ -4,10 +4,10 @@
   `coalitions` and `values`, as published with the shapiq benchmark). Nine of ten 90% intervals are
   to hold the exact value, for main effects, for the ten interactions of order 2 with the largest
   estimates, and for all others. The method was developed on the other half of the tables.
-- Null games: additive ones, constants, pure noise. No interaction of two players or more is to be
-  significant in nine of ten runs.
+- Null games: additive ones with and without noise, constants, pure noise. In nine of ten runs no
+  interaction of two players or more is to be significant.
 - Planted games: known interactions, and all others 0. At most a tenth of what is significant is to
-  be wrong; power is the share of the planted ones that is found.
+  be wrong on average; power is the share of the planted ones that is found.
 
     python benchmarks/calibration.py --games GAMES
 
@@ -19,17 +19,20 @@ from __future__ import annotations
 import argparse
 from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from harness import RESULTS, Log, table
 
 from games import Sparse, Table
-from shapiq_spex import SPEX, FourierSeries, ProxySPEX
+from shapiq_spex import SPEX, FourierSeries, ProxySPEX, uncertainty
 from shapiq_spex.spectral import interactions
 
 INDICES = (("SV", 1), ("k-SII", 2), ("BII", 2), ("FBII", 2), ("FSII", 2), ("STII", 2))
 GROUPS = ("main effects", "ten largest", "other pairs")
-NULLS = ("additive", "constant", "noise")
+NULLS = ("additive", "additive, noise of half its deviation", "constant", "noise")
+NULL_SETTINGS = (ProxySPEX, 14, 100, 1), (SPEX, 20, 200, 4)  # players, masks, every so many runs
+LEVELS = 0.5, 0.25, 0.1, 0.02  # shares of intervals that may miss
 WANTED = 0.85, 0.95
 
 
@@ -47,16 +50,25 @@ def intervals(game, budget, seed):
     exact, row = FourierSeries.from_table(game.table), {"r2": result.r2}
     for index, order in INDICES:
         frame = result.to_frame(index, order)
-        truth = interactions(exact, index, order, min_order=1)
-        true = np.array([truth.get(players, 0.0) for players in frame.interaction])
-        scale = float(np.std(true[frame.order == 1]))
-        held = ((frame.lower <= true) & (true <= frame.upper)).to_numpy()
-        width = ((frame.upper - frame.lower) / scale).to_numpy()
+        true, held = truth(exact, frame, index, order)
+        width = ((frame.upper - frame.lower) / np.std(true[frame.order == 1])).to_numpy()
         row[f"{index} {order}"] = {
             name: [held[rows].mean(), np.median(width[rows]), frame.significant.iloc[rows].mean()]
             for name, rows in groups(frame).items()
         }
+    for level in LEVELS:
+        with patch.object(uncertainty, "LEVEL", level):
+            frame = result.to_frame("k-SII", 2)
+        _, held = truth(exact, frame, "k-SII", 2)
+        row[f"missed {level}"] = {name: held[rows].mean() for name, rows in groups(frame).items()}
     return row
+
+
+def truth(exact, frame, index, order):
+    """The exact values of the rows, and whether the intervals hold them."""
+    values = interactions(exact, index, order, min_order=1)
+    true = np.array([values.get(players, 0.0) for players in frame.interaction])
+    return true, ((frame.lower <= true) & (true <= frame.upper)).to_numpy()
 
 
 def halves(folder, report):
@@ -71,9 +83,10 @@ def halves(folder, report):
 # ---------------------------------------------------------------------- null and planted games
 def null_game(kind, n, seed):
     rng = np.random.default_rng([seed, NULLS.index(kind)])
-    if kind == "additive":
+    if kind.startswith("additive"):
         weights = rng.standard_normal(n)
-        return lambda x: x @ weights
+        noise = 0.0 if kind == "additive" else 0.25 * np.sqrt(weights @ weights)
+        return lambda x: x @ weights + noise * rng.standard_normal(len(x))
     if kind == "constant":
         value = rng.standard_normal()
         return lambda x: np.full(len(x), value)
@@ -189,6 +202,14 @@ def interval_lines(log):
     head = ["index", "group", "coverage", "5% of runs below", "median width", "significant"]
     yield from table(head, body)
     yield ""
+    yield "### Coverage of k-SII by nominal level"
+    yield ""
+    body = [
+        [group, *(f"{np.mean([row[f'missed {q}'][group] for row in rows]):.3f}" for q in LEVELS)]
+        for group in GROUPS
+    ]
+    yield from table(["group", *(f"{1 - q:.0%}" for q in LEVELS)], body)
+    yield ""
     yield from by("family", rows, keys, "Coverage by family")
     yield from by("budget", rows, keys, "Coverage by masks")
 
@@ -241,7 +262,7 @@ def cells_of(log, part):
 
 
 def draw(log, path):
-    """Coverage against masks, one panel a group."""
+    """Coverage against the nominal level, and of 90% intervals against masks, a panel a group."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -249,7 +270,15 @@ def draw(log, path):
 
     rows = log.select(part="tables")
     budgets = sorted({row["cell"]["budget"] for row in rows})
-    figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
+    figure, (first, *panels) = plt.subplots(1, 4, figsize=(14, 3.4), layout="constrained")
+    first.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
+    for group in GROUPS:
+        covered = [np.mean([row[f"missed {q}"][group] for row in rows]) for q in LEVELS]
+        first.plot([1 - q for q in LEVELS], covered, "o-", markersize=3, label=group)
+    first.set(
+        title="k-SII", xlabel="nominal level", ylabel="coverage", xlim=(0.4, 1), ylim=(0.4, 1)
+    )
+    first.legend(frameon=False, fontsize=8)
     for panel, group in zip(panels, GROUPS, strict=True):
         panel.axhspan(*WANTED, color="0.9")
         panel.axhline(0.9, color="0.6", linewidth=0.8)
@@ -270,28 +299,28 @@ def draw(log, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--games", type=Path, required=True, help="folder of folders of .npz")
-    parser.add_argument("--budgets", type=int, nargs="+", default=[64, 128, 256, 512, 1024])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--budgets", type=int, nargs="+", default=[64, 256, 1024])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--null-runs", type=int, default=200)
-    parser.add_argument("--planted-runs", type=int, default=40)
+    parser.add_argument("--planted-runs", type=int, default=30)
     parser.add_argument("--development", action="store_true", help="the other half of the tables")
     parser.add_argument("--out", type=Path, default=RESULTS / "calibration.md")
     args = parser.parse_args()
     log = Log(args.out.with_suffix(".jsonl"))
+    for name, seed in product(PLANTED, range(args.planted_runs)):
+        at = {"part": "planted", "game": name, "seed": seed}
+        log.add(at, lambda name=name, seed=seed: planted_run(name, seed))
     games = list(halves(args.games, report=not args.development))
-    for (family, name, game), budget, seed in product(games, args.budgets, args.seeds):
-        at = {"part": "tables", "family": family, "game": name, "budget": budget, "seed": seed}
-        log.add(at, lambda g=game, m=budget, s=seed: intervals(g, m, s))
-    for kind, seed in product(NULLS, range(args.null_runs)):
-        settings = (ProxySPEX, 24, 300), (SPEX, 24, 500)
-        for method, n, budget in settings:
+    for seed in args.seeds:
+        for budget, (family, name, game) in product(args.budgets, games):
+            at = {"part": "tables", "family": family, "game": name, "budget": budget, "seed": seed}
+            log.add(at, lambda g=game, m=budget, s=seed: intervals(g, m, s))
+    for kind, (method, n, budget, step) in product(NULLS, NULL_SETTINGS):
+        for seed in range(0, args.null_runs, step):
             at = {"part": "null", "game": kind, "method": method.__name__, "n": n}
             at |= {"budget": budget, "seed": seed}
             run = (method, kind, n, budget, seed)
             log.add(at, lambda run=run: null_run(*run))
-    for name, seed in product(PLANTED, range(args.planted_runs)):
-        at = {"part": "planted", "game": name, "seed": seed}
-        log.add(at, lambda name=name, seed=seed: planted_run(name, seed))
     lines = ["# Can the standard errors be trusted?", "", *interval_lines(log), *null_lines(log)]
     text = "\n".join([*lines, *planted_lines(log)]) + "\n"
     args.out.write_text(text, encoding="utf-8")

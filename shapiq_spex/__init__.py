@@ -6,6 +6,7 @@ Importing this package puts its approximators under shapiq's names; see :func:`r
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.explain import explain
 from shapiq_spex.games import ComponentGame, MixedGame, Prompt, TextGame, TrainingGame
+from shapiq_spex.plots import plot_interactions
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.register import register, unregister
 from shapiq_spex.result import Recovery
@@ -25,6 +26,7 @@ __all__ = [
     "TextGame",
     "TrainingGame",
     "explain",
+    "plot_interactions",
     "register",
     "unregister",
     "validate",

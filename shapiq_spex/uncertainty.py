@@ -16,8 +16,13 @@ an index makes of it, is estimated:
    square follows.
 
 Whether there is an interaction at all does not lean on these estimates alone: with residuals e_j
-out of fold, F(T) + mean_j e_j chi_T(x_j) is unbiased with standard error sqrt(tau), whatever the
-surrogate. An interaction is significant where this and the interval both say so.
+out of fold, F(R) + mean_j e_j chi_R(x_j) is unbiased with standard error sqrt(tau), whatever the
+surrogate. Terms whose p-value survives a comparison with those of all sets (Bonferroni; single
+players share the level, pairs half of it, sets of three a quarter, ...) are significant. The means
+are their corrections, as a surrogate shrinks them: they shift the test of an index and widen its
+interval. An interaction is significant where it is part of a significant term and its own p-value
+survives a comparison with all others reported, single players and larger sets apart. So it is
+rare that anything at all is wrongly significant, and the share of what is can only be smaller.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
+from scipy.special import comb as binomial
 from scipy.stats import t as student
 
 from .spectral.indices import interactions
@@ -35,15 +41,17 @@ from .spectral.series import FourierSeries
 from .spectral.tilt import tilted_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .spectral.indices import Index
 
-LEVEL = 0.1  # of false discoveries, and of intervals that miss
+LEVEL = 0.1  # of runs with a false discovery, and of intervals that miss
 ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is no error
 FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
 SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
 FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
 BLOCK = 2**22  # characters computed at once
-TINY = np.finfo(float).tiny
+TINY, MANY = np.finfo(float).tiny, 1e150
 
 
 class Evidence(NamedTuple):
@@ -69,43 +77,44 @@ class Shares(NamedTuple):
         tau: Squared standard error of a coefficient that is estimated without shrinkage.
         squares: Mean squared estimate of a coefficient of each size 0, 1, ..., float64 (D + 1,).
         factor: The one factor of the prior variances.
-        means: Mean squared error of a coefficient of each size, float64 (D + 1,).
+        sums: Squared errors of all coefficients of each size together, float64 (D + 1,).
     """
 
     tau: float
     squares: np.ndarray
     factor: float
-    means: np.ndarray
+    sums: np.ndarray
 
     @classmethod
     def of(cls, series: FourierSeries, variance: float, tau: float, max_order: int) -> Shares:
         """Find the factor with which the errors of all coefficients but F(empty) add up to V."""
         n, degrees = series.n, series.degrees
         top = max(int(degrees.max(initial=0)), min(max_order, n))
-        counts = np.array([float(comb(n, d)) for d in range(top + 1)])
+        counts = _counts(n, np.arange(top + 1))
         groups = [series.coefficients[degrees == d] for d in range(top + 1)]
         squares = np.array([group @ group for group in groups]) / counts
 
-        def sums(log_factor: float) -> np.ndarray:
-            shares = cls(tau, squares, exp(log_factor), counts)
-            known = [shares.errors(group, d).sum() for d, group in enumerate(groups)]
-            others = [shares.errors(np.zeros(1), d)[0] for d in range(top + 1)]
-            return known + (counts - [len(group) for group in groups]) * others
+        def shares(log_factor: float) -> Shares:
+            one = cls(tau, squares, exp(log_factor), counts)
+            known = [one.errors(group, d).sum() for d, group in enumerate(groups)]
+            others = [one.errors(np.zeros(1), d)[0] for d in range(top + 1)]
+            left = np.maximum(counts - [len(group) for group in groups], 0)
+            return one._replace(sums=known + left * others)
 
         def excess(log_factor: float) -> float:
-            return float(sums(log_factor)[1:].sum() - variance)
+            return float(shares(log_factor).sums[1:].sum() - variance)
 
         low, high = FACTORS
         best = low if excess(low) > 0 else high
         if excess(low) < 0 < excess(high):
             best = brentq(excess, low, high, xtol=1e-3)
-        return cls(tau, squares, exp(best), sums(best) / counts)
+        return shares(best)
 
     def errors(self, coefficients: np.ndarray, size: int) -> np.ndarray:
         """Expected squared errors of coefficients (k,) of sets of one size."""
         square = (coefficients**2 + self.squares[size]) / 2
         prior = self.factor * (square + np.sqrt(square**2 + 4 * square * self.tau)) / 2
-        shrunk = prior * self.tau / (prior + self.tau)
+        shrunk = prior * self.tau / np.maximum(prior + self.tau, TINY)
         return np.maximum(shrunk, np.minimum(coefficients**2, self.tau))
 
 
@@ -118,9 +127,8 @@ class Uncertainty:
         shares: How the error is shared out among the coefficients.
         slope: Lambda, positive where small coalitions are harder to predict.
         freedom: Number of residuals from which the error is known.
-        corrected: The series with what the residuals contradict put right.
-        bias: What was put right.
-        sets: Sets whose coefficients are significant, bool (k, n).
+        corrected: The series with its significant terms corrected.
+        corrections: Of each significant term.
 
     Example:
         >>> from shapiq_spex import FourierSeries
@@ -137,9 +145,7 @@ class Uncertainty:
     slope: float
     freedom: int
     corrected: FourierSeries
-    bias: FourierSeries
-    doubt: FourierSeries
-    sets: np.ndarray
+    corrections: FourierSeries
 
     @classmethod
     def of(cls, series: FourierSeries, seen: Evidence, max_order: int = 2) -> Uncertainty:
@@ -156,49 +162,39 @@ class Uncertainty:
         left, variance = _left(series, seen, judged)
         tau = variance / m
         moments = _moments(seen.coalitions, left, series)
-        # Sets of d > 1 players share half the level if d = 2, a quarter if d = 3, ...
-        counts = [comb(n, d) * 2.0 ** max(d - 1, 0) for d in range(n + 1)]
-        expected = np.take(counts, series.degrees) * tail(
-            series.coefficients + moments, tau, freedom
-        )
-        single, larger = series.degrees == 1, series.degrees > 1
-        significant = discoveries(expected, single) | discoveries(expected, larger)
-        other = series.degrees > 0
-        wrong = discoveries(other.sum() * tail(moments, tau, freedom), other)
-        bias = FourierSeries(series.support[wrong], moments[wrong])
-        known = float((moments[wrong] ** 2).sum()) - wrong.sum() * tau
+        compared = _counts(n, series.degrees) * np.exp2(np.clip(series.degrees - 1, 0, 500))
+        p_values = tail(series.coefficients + moments, tau, freedom)
+        significant = (series.degrees > 0) & (compared * p_values <= LEVEL)
+        corrections = FourierSeries(series.support[significant], moments[significant])
+        noise = significant.sum() * tau
+        rest = variance - float((corrections.coefficients**2).sum()) + noise
+        corrected = series + corrections
         return cls(
             n,
-            Shares.of(series + bias, max(variance - known, wrong.sum() * tau), tau, max_order),
+            Shares.of(corrected, max(rest, noise), tau, max_order),
             _slope(seen.coalitions[judged], seen.residuals[judged]),
             freedom,
-            series + bias,
-            bias,
-            FourierSeries(series.support[~wrong], moments[~wrong]),
-            series.support[significant],
+            corrected,
+            corrections,
         )
 
     def standard_errors(self, sets: np.ndarray, index: Index, max_order: int) -> np.ndarray:
         """Standard errors of the corrected index of sets of one size, int (k, t): (k,)."""
-        t, means = sets.shape[1], self.shares.means
-        weights = tilted_weights(index, max_order, self.n, t, top=len(means) - 1, slope=self.slope)
+        n, t, sums = self.n, sets.shape[1], self.shares.sums
+        weights = tilted_weights(index, max_order, n, t, top=len(sums) - 1, slope=self.slope)
         every = sum(
-            comb(t, a) * comb(self.n - t, b) * w**2 * means[a + b] for (a, b), w in weights.items()
+            comb(t, a) * comb(n - t, b) / comb(n, a + b) * w**2 * sums[a + b]
+            for (a, b), w in weights.items()
         )
         own = self.shares.errors(_coefficients(self.corrected, sets), t)
-        own = np.maximum(own, _coefficients(self.doubt, sets) ** 2 - self.shares.tau)
-        return np.sqrt(every + weights[t, 0] ** 2 * (own - means[t]))
+        return np.sqrt(every + weights[t, 0] ** 2 * (own - sums[t] / comb(n, t)))
 
-    def suspected(self, sets: np.ndarray) -> np.ndarray:
-        """Whether each of some sets of one size, int (k, t), is part of a significant set: (k,)."""
-        members = np.zeros((len(sets), self.n), dtype=np.float32)
-        members[np.arange(len(sets))[:, None], sets] = 1
-        found = np.zeros(len(sets), dtype=bool)
-        step = max(1, BLOCK // max(1, len(sets)))
-        for start in range(0, len(self.sets), step):
-            common = members @ self.sets[start : start + step].T.astype(np.float32)
-            found |= (common == sets.shape[1]).any(axis=1)
-        return found
+    def within_significant(self, sets: Collection[tuple[int, ...]]) -> np.ndarray:
+        """Whether each of k sets is part of a significant term, bool (k,)."""
+        # Equal signs do not cancel in the Moebius transform.
+        ones = FourierSeries(self.corrections.support, np.ones(len(self.corrections)))
+        parts = interactions(ones, "Moebius", max(map(len, sets), default=1))
+        return np.array([parts.get(players, 0.0) != 0 for players in sets], dtype=bool)
 
 
 class Assessment(NamedTuple):
@@ -234,42 +230,19 @@ class Assessment(NamedTuple):
         """
         orders = np.array([len(players) for players in values], dtype=np.int64)
         each = np.array(list(values.values()))
-        biases = interactions(errors.bias, index, max_order, min_order=1)
-        bias = np.array([biases.get(players, 0.0) for players in values])
-        spread, suspected = np.zeros(len(each)), np.zeros(len(each), dtype=bool)
+        moved = interactions(errors.corrections, index, max_order, min_order=1)
+        bias = np.array([moved.get(players, 0.0) for players in values])
+        spread = np.zeros(len(each))
         for order in np.unique(orders):
             sets = np.array([players for players in values if len(players) == order])
             spread[orders == order] = errors.standard_errors(sets, index, max_order)
-            suspected[orders == order] = errors.suspected(sets)
-        half = spread * student.isf(LEVEL / 2, errors.freedom)
+        family = np.where(orders == 1, (orders == 1).sum(), (orders > 1).sum())
         p_values = tail(each + bias, spread**2, errors.freedom)
-        significant = np.zeros(len(each), dtype=bool)
-        for family in (orders == 1, orders > 1):
-            significant |= suspected & discoveries(family.sum() * p_values, family)
-        # The largest estimates are large by luck, too: what is not significant may be nothing.
-        zero = np.where(significant, each, 0.0)
-        lower = np.minimum.reduce([zero, each, each + bias - half])
-        upper = np.maximum.reduce([zero, each, each + bias + half])
+        significant = errors.within_significant(values) & (family * p_values <= LEVEL)
+        half = spread * student.isf(LEVEL / 2, errors.freedom)
+        lower = each + np.minimum(bias, 0.0) - half
+        upper = each + np.maximum(bias, 0.0) + half
         return cls(np.hypot(spread, bias), lower, upper, significant)
-
-
-def discoveries(expected: np.ndarray, family: np.ndarray) -> np.ndarray:
-    """The procedure of Benjamini and Hochberg (1995) at ``LEVEL``.
-
-    Args:
-        expected: p-values times the number of hypotheses, tested or not, float64 (k,).
-        family: Which of them are meant, bool (k,).
-
-    Returns:
-        Bool (k,): those in the family that are rejected.
-
-    Example:
-        >>> discoveries(np.array([0.01, 0.19, 0.4, 0.0]), np.array([True, True, True, False]))
-        array([ True,  True, False, False])
-    """
-    ordered = np.sort(expected[family])
-    passed = np.flatnonzero(ordered <= LEVEL * np.arange(1, len(ordered) + 1))
-    return family & (expected <= (ordered[passed[-1]] if len(passed) else -1.0))
 
 
 def tail(values: np.ndarray, variance: np.ndarray | float, freedom: int) -> np.ndarray:
@@ -292,7 +265,9 @@ def _left(series: FourierSeries, seen: Evidence, judged: np.ndarray) -> tuple[np
 
 def _held_out(seen: Evidence, judged: np.ndarray) -> float:
     """Mean squared error over uniform coalitions that were not evaluated."""
-    spread = float((seen.values[judged] if judged.any() else seen.values).var())
+    values = seen.values[judged] if judged.any() else seen.values
+    constant = np.ptp(values) <= ROUNDING * np.abs(values).max()
+    spread = 0.0 if constant else float(values.var())
     known = [] if seen.r2 is None else [(1 - seen.r2) * spread]
     if judged.any():
         known.append(float((seen.residuals[judged] ** 2).mean()))
@@ -316,26 +291,30 @@ def _slope(coalitions: np.ndarray, residuals: np.ndarray) -> float:
 
 def _coefficients(series: FourierSeries, sets: np.ndarray) -> np.ndarray:
     """F(T) of sets of one size, int (k, t): (k,)."""
-    found: dict[tuple[int, ...], float] = {}
-    for rows, values in series.by_degree():
-        if rows.shape[1] == sets.shape[1]:
-            found = dict(zip(map(tuple, rows.tolist()), values.tolist(), strict=True))
+    same = series.degrees == sets.shape[1]
+    players = np.nonzero(series.support[same])[1].reshape(-1, sets.shape[1]).tolist()
+    found = dict(zip(map(tuple, players), series.coefficients[same].tolist(), strict=True))
     return np.array([found.get(tuple(one), 0.0) for one in sets.tolist()])
+
+
+def _counts(n: int, sizes: np.ndarray) -> np.ndarray:
+    """Number of sets of some sizes, float64 (k,), finite whatever n is."""
+    return np.minimum(binomial(n, sizes), MANY)
 
 
 def _moments(coalitions: np.ndarray, left: np.ndarray, series: FourierSeries) -> np.ndarray:
     """mean_j left_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
-    out = np.zeros(len(series))
-    if not left.any():
+    out, largest, m = np.zeros(len(series)), float(np.abs(left).max()), len(left)
+    if not largest > 0:
         return out
-    signs, start = (1 - 2 * coalitions.T.astype(np.float32)).copy(), 0
-    step = max(1, BLOCK // len(left))
+    signs = np.ascontiguousarray(1 - 2 * coalitions.T.astype(np.float32))
+    small, step, end = (left / largest).astype(np.float32), max(1, BLOCK // m), 0
     for rows, _ in series.by_degree():
         for first in range(0, len(rows), step):
             block = rows[first : first + step]
-            chi = np.ones((len(block), len(left)), dtype=np.float32)
+            chi = np.ones((len(block), m), dtype=np.float32)
             for column in block.T:
                 chi *= signs[column]
-            out[start : start + len(block)] = chi @ left.astype(np.float32) / len(left)
-            start += len(block)
-    return out
+            start, end = end, end + len(block)
+            out[start:end] = chi @ small
+    return out * (largest / m)
