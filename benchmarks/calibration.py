@@ -282,11 +282,11 @@ def draw(log, path):
     for panel, group in zip(panels, GROUPS, strict=True):
         panel.axhspan(*WANTED, color="0.9")
         panel.axhline(0.9, color="0.6", linewidth=0.8)
-        for index in [f"{i} {o}" for i, o in INDICES]:
+        for color, index in enumerate(f"{i} {o}" for i, o in INDICES):
             parts = [[r for r in rows if r["cell"]["budget"] == m] for m in budgets]
             if group in rows[0][index]:
                 covered = [mean_of(part, index, group, 0) for part in parts]
-                panel.plot(budgets, covered, "o-", markersize=3, label=index)
+                panel.plot(budgets, covered, f"C{color}o-", markersize=3, label=index)
         panel.set(xscale="log", title=group, xlabel="masks", ylim=(0.6, 1.0))
         panel.set_xticks(budgets, budgets)
         panel.minorticks_off()
