@@ -32,7 +32,8 @@ from scipy.stats import t as student
 
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
-from .spectral.tilt import tilted_weights
+from .spectral.tilt import tilted_spectrum, tilted_weights
+from .spectral.walsh import all_coalitions
 
 if TYPE_CHECKING:
     from .spectral.indices import Index
@@ -54,12 +55,15 @@ class Evidence(NamedTuple):
         values: What the game said of them, float64 (m,).
         residuals: Values minus predictions out of fold, float64 (m,), NaN for rows not judged.
         r2: Share of the variance explained over uniform coalitions, None where it is unknown.
+        near: Further coalitions, near the ends on purpose, whose values the series has; bool
+            (k, n) with at most 16 players, None for none.
     """
 
     coalitions: np.ndarray
     values: np.ndarray
     residuals: np.ndarray
     r2: float | None
+    near: np.ndarray | None = None
 
 
 class Shares(NamedTuple):
@@ -121,6 +125,7 @@ class Uncertainty:
         corrected: The series with what the residuals contradict put right.
         bias: What was put right.
         sets: Sets whose coefficients are significant, bool (k, n).
+        near: Coalitions near the ends that the series meets, None for none.
 
     Example:
         >>> from shapiq_spex import FourierSeries
@@ -140,6 +145,7 @@ class Uncertainty:
     bias: FourierSeries
     doubt: FourierSeries
     sets: np.ndarray
+    near: np.ndarray | None = None
 
     @classmethod
     def of(cls, series: FourierSeries, seen: Evidence, max_order: int = 2) -> Uncertainty:
@@ -176,18 +182,34 @@ class Uncertainty:
             bias,
             FourierSeries(series.support[~wrong], moments[~wrong]),
             series.support[significant],
+            seen.near,
         )
 
     def standard_errors(self, sets: np.ndarray, index: Index, max_order: int) -> np.ndarray:
         """Standard errors of the corrected index of sets of one size, int (k, t): (k,)."""
         t, means = sets.shape[1], self.shares.means
+        own = self.shares.errors(_coefficients(self.corrected, sets), t)
+        own = np.maximum(own, _coefficients(self.doubt, sets) ** 2 - self.shares.tau)
+        if self.near is not None:
+            return self._errors_away_from(self.near, sets, index, max_order, own - means[t])
         weights = tilted_weights(index, max_order, self.n, t, top=len(means) - 1, slope=self.slope)
         every = sum(
             comb(t, a) * comb(self.n - t, b) * w**2 * means[a + b] for (a, b), w in weights.items()
         )
-        own = self.shares.errors(_coefficients(self.corrected, sets), t)
-        own = np.maximum(own, _coefficients(self.doubt, sets) ** 2 - self.shares.tau)
         return np.sqrt(every + weights[t, 0] ** 2 * (own - means[t]))
+
+    def _errors_away_from(
+        self, near: np.ndarray, sets: np.ndarray, index: Index, max_order: int, more: np.ndarray
+    ) -> np.ndarray:
+        """The same where the error is 0 near the ends; each set's own coefficient has ``more``."""
+        means = np.zeros(self.n + 1)
+        means[: len(self.shares.means)] = self.shares.means
+        every = means[all_coalitions(self.n).sum(axis=1)]
+        squares = np.empty(len(sets))
+        for row, players in enumerate(sets):
+            weights = tilted_spectrum(index, max_order, players, slope=self.slope, known=near)
+            squares[row] = every @ weights**2 + more[row] * weights[(1 << players).sum()] ** 2
+        return np.sqrt(squares)
 
     def suspected(self, sets: np.ndarray) -> np.ndarray:
         """Whether each of some sets of one size, int (k, t), is part of a significant set: (k,)."""

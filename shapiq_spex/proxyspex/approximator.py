@@ -14,6 +14,7 @@ from shapiq_spex.spectral.ends import meet_ends
 from .boosted import BoostedTrees
 from .gaussian_process import GaussianProcess
 from .plan import plan_masks
+from .process import LARGEST_TABLE
 
 if TYPE_CHECKING:
     from shapiq_spex.approximator import Game
@@ -32,9 +33,10 @@ class ProxySPEX(SpectralApproximator):
 
     A surrogate model is fitted to the game's values on randomly drawn coalitions without repeats,
     its Fourier coefficients F(S) are read out, and every index follows from them exactly,
-    I(T) = sum_{R >= T} c(|R|, |T|) F(R). The coalitions are uniform; with the proxy "gp" and
-    8 n of them or more, a quarter is near the ends for the indices that depend on these, all but
-    BV, BII and FBII (see :func:`shapiq_spex.proxyspex.plan.plan_masks`).
+    I(T) = sum_{R >= T} c(|R|, |T|) F(R). The coalitions are uniform; of 8 n or
+    more with at most 16 players and the proxy "gp", a quarter is near the ends for the indices
+    that depend on these, all but BV, BII and FBII (see
+    :func:`shapiq_spex.proxyspex.plan.plan_masks`).
 
     Args:
         n: Number of players.
@@ -77,8 +79,7 @@ class ProxySPEX(SpectralApproximator):
         self.proxy: Proxy = _proxy(proxy)
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
-        learns_near = isinstance(self.proxy, GaussianProcess) and self.index in NEAR_THE_ENDS
-        plan = plan_masks(self.n, budget, rng, near=learns_near)
+        plan = plan_masks(self.n, budget, rng, near=self._learns_near_the_ends)
         values = ask(game, plan.coalitions)
         # The ends are no uniform draws and often far out; they are met, not fitted.
         finish = partial(meet_ends, empty=values[0], full=values[1])
@@ -98,6 +99,12 @@ class ProxySPEX(SpectralApproximator):
             index=self.index,
             max_order=self.max_order,
         )
+
+    @property
+    def _learns_near_the_ends(self) -> bool:
+        # A sparse series of many players cannot bend near the ends without harm to the middle.
+        learns = isinstance(self.proxy, GaussianProcess) and self.n <= LARGEST_TABLE
+        return learns and self.index in NEAR_THE_ENDS
 
     def _fit(
         self, plan: MaskPlan, values: np.ndarray, rng: np.random.Generator, finish: Finish

@@ -25,9 +25,9 @@ class MaskPlan:
     n_near: int = 0
 
     @property
-    def uniform(self) -> slice:
-        """Where the uniform coalitions stand."""
-        return slice(2 + self.n_near, len(self.coalitions))
+    def near(self) -> slice | None:
+        """Where those near the ends stand, None if there are none."""
+        return slice(2, 2 + self.n_near) if self.n_near else None
 
     def __str__(self) -> str:
         """One line."""

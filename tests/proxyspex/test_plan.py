@@ -77,7 +77,7 @@ def test_a_quarter_is_near_the_ends_once_these_have_room_for_the_border(n, budge
     near, sizes = plan.coalitions[2 : 2 + n_near], plan.coalitions.sum(axis=1)
     assert plan.n_near == n_near
     assert len(np.unique(plan.coalitions, axis=0)) == budget
-    assert len(plan.coalitions[plan.uniform]) == budget - 2 - n_near
+    assert plan.near == (slice(2, 2 + n_near) if n_near else None)
     assert sizes[:2].tolist() == [0, n]
     if n_near:
         border = Counter(near[: 2 * n].sum(axis=1).tolist())
