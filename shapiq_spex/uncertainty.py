@@ -27,12 +27,12 @@ from math import comb, exp
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
-from .spectral.tilt import tilted_spectrum, tilted_weights
+from .spectral.tilt import slope_of, tilted_spectrum, tilted_weights
 from .spectral.walsh import all_coalitions
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 LEVEL = 0.1  # of false discoveries, and of intervals that miss
 ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is no error
 FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
-SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
 FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
 BLOCK = 2**22  # characters computed at once
 TINY = np.finfo(float).tiny
@@ -176,7 +175,7 @@ class Uncertainty:
         return cls(
             n,
             Shares.of(series + bias, max(variance - known, wrong.sum() * tau), tau, max_order),
-            _slope(seen.coalitions[judged], seen.residuals[judged]),
+            slope_of(seen.coalitions[judged], seen.residuals[judged]),
             freedom,
             series + bias,
             bias,
@@ -321,19 +320,6 @@ def _held_out(seen: Evidence, judged: np.ndarray) -> float:
     if not known and spread > 0:
         return np.nan
     return max(known, default=0.0)
-
-
-def _slope(coalitions: np.ndarray, residuals: np.ndarray) -> float:
-    """Lambda of largest posterior probability for normal residuals."""
-    if not residuals.any():
-        return 0.0
-    lean = 1 - 2 * coalitions.mean(axis=1)
-
-    def cost(slope: float) -> float:
-        size = float((residuals**2 * np.exp(-2 * slope * lean)).mean())
-        return slope * lean.sum() + len(lean) / 2 * np.log(size) + (slope / SLOPE) ** 2 / 2
-
-    return float(minimize_scalar(cost, bounds=(-STEEPEST, STEEPEST), method="bounded").x)
 
 
 def _coefficients(series: FourierSeries, sets: np.ndarray) -> np.ndarray:

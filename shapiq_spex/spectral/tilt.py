@@ -12,6 +12,7 @@ from math import comb, cosh, exp, sqrt, tanh
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from .indices import moebius_weight, weight
 from .walsh import all_coalitions, table_index, walsh_hadamard
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     from .indices import Index
 
 REACH = 32  # sizes over which the tilt spreads an index: (2 lambda)^k / k! is 1e-16 for lambda = 2
+
+SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
+
+
+def slope_of(coalitions: np.ndarray, residuals: np.ndarray) -> float:
+    """Lambda of largest posterior probability for normal residuals."""
+    if not residuals.any():
+        return 0.0
+    lean = 1 - 2 * coalitions.mean(axis=1)
+
+    def cost(slope: float) -> float:
+        size = float((residuals**2 * np.exp(-2 * slope * lean)).mean())
+        return slope * lean.sum() + len(lean) / 2 * np.log(size) + (slope / SLOPE) ** 2 / 2
+
+    return float(minimize_scalar(cost, bounds=(-STEEPEST, STEEPEST), method="bounded").x)
 
 
 @cache
