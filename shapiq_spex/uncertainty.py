@@ -11,7 +11,7 @@ an index makes of it, is estimated:
    that stands out of tau is not shrunk, so its error is tau at least.
 2. *Slope.* Many games are harder to predict towards one of the ends. So r = a r0, a in proportion
    to exp(lambda (n - 2 |x|) / n), and r0 is alike everywhere; the residuals tell lambda. Both ends
-   are met exactly, so r = 0 there.
+   are met exactly, so r = 0 there, as at coalitions evaluated near them on purpose.
 3. *Index.* The error of I(T) is linear in r, a sum of W_T(R) r0(R) over sets R, and its mean
    square follows.
 
