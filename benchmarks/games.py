@@ -138,8 +138,8 @@ def main_effects(game, n, budget, seed):
     """What scikit-learn's RidgeCV on main effects makes of as many uniform masks: a predictor."""
     from sklearn.linear_model import RidgeCV
 
-    from shapiq_spex.proxyspex.plan import plan_uniform
+    from shapiq_spex.proxyspex.plan import plan_masks
 
-    masks = plan_uniform(n, budget, np.random.default_rng(seed)).coalitions
+    masks = plan_masks(n, budget, np.random.default_rng(seed)).coalitions
     model = RidgeCV(alphas=np.logspace(-3, 4, 40)).fit(masks.astype(float), game(masks))
     return lambda coalitions: model.predict(coalitions.astype(float))

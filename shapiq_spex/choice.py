@@ -11,7 +11,7 @@ import numpy as np
 from shapiq_spex.approximator import Asked, DescribedPlan, SpectralApproximator
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
-from shapiq_spex.proxyspex.plan import plan_uniform
+from shapiq_spex.proxyspex.plan import plan_masks
 from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.draws import draw_new
@@ -78,7 +78,7 @@ class Chosen(SpectralApproximator):
             found = self._made(ProxySPEX).recover(budget, game)
             reason = f"ProxySPEX: half the budget pays for no coded design of degree {DEGREE}"
             return replace(found, reason=reason)
-        asked, plan = Asked(game, self.n), plan_uniform(self.n, budget, rng)
+        asked, plan = Asked(game, self.n), plan_masks(self.n, budget, rng)
         asked(plan.coalitions[: budget - half])
         pilot = _fit(asked, rng)
         if pilot.r2 is None or pilot.r2 >= GOOD:

@@ -25,7 +25,11 @@ Unit = Literal["change", "deviation"]
 
 
 class Plan(Protocol):
-    """Which coalitions are evaluated; printing it says how they were drawn."""
+    """Which coalitions are evaluated; printing it says how they were drawn.
+
+    A plan that places some of them near the ends on purpose says where they stand, as a slice
+    ``near`` that only uniform coalitions follow.
+    """
 
     @property
     def coalitions(self) -> np.ndarray:
@@ -238,6 +242,11 @@ class Recovery:
         nowhere = np.full(len(self.values), np.nan)
         residuals = nowhere if self.residuals is None else self.residuals
         seen = Evidence(self.plan.coalitions, self.values, residuals, self.r2)
+        near = getattr(self.plan, "near", None)
+        if near is not None:
+            rows = slice(near.stop, None)
+            x, y = seen.coalitions, seen.values
+            seen = Evidence(x[rows], y[rows], residuals[rows], self.r2, x[near])
         return Uncertainty.of(self.series, seen, max_order)
 
     def __repr__(self) -> str:

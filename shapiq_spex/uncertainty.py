@@ -11,7 +11,7 @@ an index makes of it, is estimated:
    that stands out of tau is not shrunk, so its error is tau at least.
 2. *Slope.* Many games are harder to predict towards one of the ends. So r = a r0, a in proportion
    to exp(lambda (n - 2 |x|) / n), and r0 is alike everywhere; the residuals tell lambda. Both ends
-   are met exactly, so r = 0 there.
+   are met exactly, so r = 0 there, as at coalitions evaluated near them on purpose.
 3. *Index.* The error of I(T) is linear in r, a sum of W_T(R) r0(R) over sets R, and its mean
    square follows.
 
@@ -32,13 +32,14 @@ from math import comb, exp
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq
 from scipy.special import comb as binomial
 from scipy.stats import t as student
 
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
-from .spectral.tilt import tilted_weights
+from .spectral.tilt import slope_of, tilted_spectrum, tilted_weights
+from .spectral.walsh import all_coalitions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 LEVEL = 0.1  # of runs with a false discovery, and of intervals that miss
 ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is no error
 FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
-SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
 FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
 BLOCK = 2**22  # characters computed at once
 TINY, MANY = np.finfo(float).tiny, 1e150
@@ -62,12 +62,15 @@ class Evidence(NamedTuple):
         values: What the game said of them, float64 (m,).
         residuals: Values minus predictions out of fold, float64 (m,), NaN for rows not judged.
         r2: Share of the variance explained over uniform coalitions, None where it is unknown.
+        near: Further coalitions, near the ends on purpose, whose values the series has; bool
+            (k, n) with at most 16 players, None for none.
     """
 
     coalitions: np.ndarray
     values: np.ndarray
     residuals: np.ndarray
     r2: float | None
+    near: np.ndarray | None = None
 
 
 class Shares(NamedTuple):
@@ -129,6 +132,7 @@ class Uncertainty:
         freedom: Number of residuals from which the error is known.
         corrected: The series with its significant terms corrected.
         corrections: Of each significant term.
+        near: Coalitions near the ends that the series meets, None for none.
 
     Example:
         >>> from shapiq_spex import FourierSeries
@@ -146,6 +150,7 @@ class Uncertainty:
     freedom: int
     corrected: FourierSeries
     corrections: FourierSeries
+    near: np.ndarray | None = None
 
     @classmethod
     def of(cls, series: FourierSeries, seen: Evidence, max_order: int = 2) -> Uncertainty:
@@ -172,22 +177,39 @@ class Uncertainty:
         return cls(
             n,
             Shares.of(corrected, max(rest, noise), tau, max_order),
-            _slope(seen.coalitions[judged], seen.residuals[judged]),
+            slope_of(seen.coalitions[judged], seen.residuals[judged]),
             freedom,
             corrected,
             corrections,
+            seen.near,
         )
 
     def standard_errors(self, sets: np.ndarray, index: Index, max_order: int) -> np.ndarray:
         """Standard errors of the corrected index of sets of one size, int (k, t): (k,)."""
         n, t, sums = self.n, sets.shape[1], self.shares.sums
+        own = self.shares.errors(_coefficients(self.corrected, sets), t) - sums[t] / comb(n, t)
+        if self.near is not None:
+            return self._errors_away_from(self.near, sets, index, max_order, own)
         weights = tilted_weights(index, max_order, n, t, top=len(sums) - 1, slope=self.slope)
         every = sum(
             comb(t, a) * comb(n - t, b) / comb(n, a + b) * w**2 * sums[a + b]
             for (a, b), w in weights.items()
         )
-        own = self.shares.errors(_coefficients(self.corrected, sets), t)
-        return np.sqrt(every + weights[t, 0] ** 2 * (own - sums[t] / comb(n, t)))
+        return np.sqrt(every + weights[t, 0] ** 2 * own)
+
+    def _errors_away_from(
+        self, near: np.ndarray, sets: np.ndarray, index: Index, max_order: int, more: np.ndarray
+    ) -> np.ndarray:
+        """The same where the error is 0 near the ends; each set's own coefficient has ``more``."""
+        means = np.zeros(self.n + 1)
+        means[: len(self.shares.sums)] = self.shares.sums
+        means /= [comb(self.n, d) for d in range(self.n + 1)]
+        every = means[all_coalitions(self.n).sum(axis=1)]
+        squares = np.empty(len(sets))
+        for row, players in enumerate(sets):
+            weights = tilted_spectrum(index, max_order, players, slope=self.slope, known=near)
+            squares[row] = every @ weights**2 + more[row] * weights[(1 << players).sum()] ** 2
+        return np.sqrt(squares)
 
     def within_significant(self, sets: Collection[tuple[int, ...]]) -> np.ndarray:
         """Whether each of k sets is part of a significant term, bool (k,)."""
@@ -274,19 +296,6 @@ def _held_out(seen: Evidence, judged: np.ndarray) -> float:
     if not known and spread > 0:
         return np.nan
     return max(known, default=0.0)
-
-
-def _slope(coalitions: np.ndarray, residuals: np.ndarray) -> float:
-    """Lambda of largest posterior probability for normal residuals."""
-    if not residuals.any():
-        return 0.0
-    lean = 1 - 2 * coalitions.mean(axis=1)
-
-    def cost(slope: float) -> float:
-        size = float((residuals**2 * np.exp(-2 * slope * lean)).mean())
-        return slope * lean.sum() + len(lean) / 2 * np.log(size) + (slope / SLOPE) ** 2 / 2
-
-    return float(minimize_scalar(cost, bounds=(-STEEPEST, STEEPEST), method="bounded").x)
 
 
 def _coefficients(series: FourierSeries, sets: np.ndarray) -> np.ndarray:

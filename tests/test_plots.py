@@ -12,7 +12,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from shapiq_spex import FourierSeries, ProxySPEX, Recovery, plot_interactions
-from shapiq_spex.proxyspex.plan import plan_uniform
+from shapiq_spex.proxyspex.plan import plan_masks
 
 TERMS = {(): 1.0, (0,): 2.0, (1, 4): -1.5, (3,): 0.02}
 
@@ -26,7 +26,7 @@ def _close_figures():
 @pytest.fixture(scope="module")
 def recovery():
     """Noise of deviation 0.5 in 200 values: an error of 0.04, beyond which (3,) does not stand."""
-    plan = plan_uniform(6, 40, np.random.default_rng(0))
+    plan = plan_masks(6, 40, np.random.default_rng(0))
     noise = 0.5 * np.random.default_rng(1).standard_normal(40)
     series = FourierSeries.from_terms(6, TERMS)
     values = series(plan.coalitions) + noise
@@ -88,7 +88,7 @@ def test_it_draws_where_it_is_told(recovery):
 
 
 def test_errors_that_nobody_knows_are_drawn_as_points():
-    plan = plan_uniform(6, 9, np.random.default_rng(0))
+    plan = plan_masks(6, 9, np.random.default_rng(0))
     series = FourierSeries.from_terms(6, TERMS)
     unknown = Recovery(series, plan, series(plan.coalitions), None, "held-out")
     figure, axes = plot_interactions(unknown)

@@ -15,7 +15,7 @@ from scipy.stats import binom
 import naive
 from approximators import APPROXIMATORS, sparse_game
 from shapiq_spex import FourierSeries, ProxySPEX
-from shapiq_spex.proxyspex.plan import plan_uniform
+from shapiq_spex.proxyspex.plan import plan_masks
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral.indices import INDICES, interactions
 from shapiq_spex.uncertainty import LEVEL, Evidence, Shares, Uncertainty
@@ -30,7 +30,7 @@ def evidence(coalitions, values, residuals, r2=None):
 def observed(series, m, deviation, seed=0):
     """A series, and its values with noise at m uniform coalitions: the noise is what is left."""
     rng = np.random.default_rng([seed, m])
-    x = plan_uniform(series.n, m, rng).coalitions
+    x = plan_masks(series.n, m, rng).coalitions
     noise = deviation * rng.standard_normal(m)
     return evidence(x, series(x) + noise, noise)
 
@@ -122,7 +122,7 @@ def test_a_strong_term_gets_its_mean_residual_as_a_correction(deviation):
 
 def test_a_slope_in_the_residuals_is_found():
     rng = np.random.default_rng(0)
-    x = plan_uniform(20, 2000, rng).coalitions
+    x = plan_masks(20, 2000, rng).coalitions
     zero = FourierSeries.from_terms(20, {(0,): 1.0})
     for slope in (-1.0, 0.0, 1.0):
         noise = rng.standard_normal(2000) * np.exp(slope * (1 - 2 * x.mean(axis=1)))
@@ -261,7 +261,7 @@ def test_null_games_have_no_significant_interactions(name):
     runs, wrong, naively = 20, 0, 0
     for seed in range(runs):
         game = partial(NULLS[name], rng=np.random.default_rng([seed, 1]))
-        recovery = ProxySPEX(n=10, random_state=seed).recover(90, game)
+        recovery = ProxySPEX(n=10, index="BII", random_state=seed).recover(90, game)
         frame = recovery.to_frame("BII", 2)
         wrong += bool((frame.significant & (frame.order > 1)).any())
         left = recovery.residuals[2:]  # those of the ends are unknown

@@ -5,31 +5,38 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
+import numpy as np
+
 from shapiq_spex.approximator import SpectralApproximator, ask, keep
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.ends import meet_ends
 
 from .boosted import BoostedTrees
 from .gaussian_process import GaussianProcess
-from .plan import plan_uniform
+from .plan import plan_masks
+from .process import LARGEST_TABLE
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from shapiq_spex.approximator import Game
     from shapiq_spex.spectral.indices import Index
 
-    from .proxies import Proxy
+    from .plan import MaskPlan
+    from .proxies import Finish, Proxy, Surrogate
 
+# Indices that single out coalitions near the empty and the full one.
+NEAR_THE_ENDS = ("SV", "SII", "k-SII", "STII", "FSII", "Moebius")
 PROXIES: dict[str, type[Proxy]] = {"gp": GaussianProcess, "gbt": BoostedTrees}
 
 
 class ProxySPEX(SpectralApproximator):
-    """ProxySPEX (Butler et al., NeurIPS 2025): uniform masks, a surrogate, its Fourier series.
+    """ProxySPEX (Butler et al., NeurIPS 2025): random masks, a surrogate, its Fourier series.
 
-    A surrogate model is fitted to the game's values on uniformly drawn coalitions without
-    repeats, its Fourier coefficients F(S) are read out, and every index follows from them
-    exactly, I(T) = sum_{R >= T} c(|R|, |T|) F(R).
+    A surrogate model is fitted to the game's values on randomly drawn coalitions without repeats,
+    its Fourier coefficients F(S) are read out, and every index follows from them exactly,
+    I(T) = sum_{R >= T} c(|R|, |T|) F(R). The coalitions are uniform; of 8 n or
+    more with at most 16 players and the proxy "gp", a quarter is near the ends for the indices
+    that depend on these, all but BV, BII and FBII (see
+    :func:`shapiq_spex.proxyspex.plan.plan_masks`).
 
     Args:
         n: Number of players.
@@ -72,12 +79,12 @@ class ProxySPEX(SpectralApproximator):
         self.proxy: Proxy = _proxy(proxy)
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
-        plan = plan_uniform(self.n, budget, rng)
+        plan = plan_masks(self.n, budget, rng, near=self._learns_near_the_ends)
         values = ask(game, plan.coalitions)
         # The ends are no uniform draws and often far out; they are met, not fitted.
         finish = partial(meet_ends, empty=values[0], full=values[1])
         try:
-            fit = self.proxy.fit(plan.coalitions[2:], values[2:], rng, finish)
+            fit = self._fit(plan, values, rng, finish)
         except BaseException as error:
             keep(error, plan.coalitions, values)
             raise
@@ -92,6 +99,22 @@ class ProxySPEX(SpectralApproximator):
             index=self.index,
             max_order=self.max_order,
         )
+
+    @property
+    def _learns_near_the_ends(self) -> bool:
+        # A sparse series of many players cannot bend near the ends without harm to the middle.
+        learns = isinstance(self.proxy, GaussianProcess) and self.n <= LARGEST_TABLE
+        return learns and self.index in NEAR_THE_ENDS
+
+    def _fit(
+        self, plan: MaskPlan, values: np.ndarray, rng: np.random.Generator, finish: Finish
+    ) -> Surrogate:
+        """The surrogate on all but the ends, judged on the uniform coalitions alone."""
+        x, y = plan.coalitions[2:], values[2:]
+        if isinstance(self.proxy, GaussianProcess):
+            judged = np.arange(plan.n_near, len(y))
+            return self.proxy.fit(x, y, rng, finish, judged=judged)
+        return self.proxy.fit(x, y, rng, finish)
 
 
 def _proxy(proxy: object) -> Proxy:

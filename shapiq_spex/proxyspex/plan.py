@@ -6,50 +6,94 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shapiq_spex.spectral.walsh import table_index
+
+NEAR = 4  # one in so many coalitions is near an end, as soon as these have room for the border
+LISTED = 20  # players up to which all coalitions are listed to draw from
+
 
 @dataclass(frozen=True)
-class UniformPlan:
-    """The empty and the full coalition, and others drawn uniformly without repeats.
+class MaskPlan:
+    """The two ends, coalitions near them, and others drawn uniformly; no coalition twice.
 
     Attributes:
-        coalitions: Bool (budget, n), all distinct, the empty and the full one first.
+        coalitions: Bool (budget, n): the empty and the full one, those near them, uniform ones.
+        n_near: How many are near the ends.
     """
 
     coalitions: np.ndarray
+    n_near: int = 0
+
+    @property
+    def near(self) -> slice | None:
+        """Where those near the ends stand, None if there are none."""
+        return slice(2, 2 + self.n_near) if self.n_near else None
 
     def __str__(self) -> str:
         """One line."""
         m, n = self.coalitions.shape
-        return f"{m} distinct coalitions of {n} players: empty, full and {m - 2} uniform ones"
+        parts, pairs = ["empty", "full"], self.n_near - 2 * n
+        if self.n_near:
+            parts.append(f"{2 * n} next to them")
+        if pairs > 0:
+            parts.append(f"{pairs} in complementary pairs of the Shapley kernel's sizes")
+        uniform = m - 2 - self.n_near
+        what = f"{', '.join(parts)} and {uniform} uniform ones"
+        return f"{m} distinct coalitions of {n} players: {what}"
 
 
-def plan_uniform(n: int, budget: int, rng: np.random.Generator) -> UniformPlan:
+def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = False) -> MaskPlan:
     """Draw the plan.
+
+    Indices of Shapley's kind weigh coalitions of every size alike, or those near the ends most,
+    which uniform coalitions of many players never come near to. With ``near``, and from 8 n
+    coalitions on, a quarter of the budget serves them: the 2 n coalitions that hold or lack a
+    single player, and then pairs of a coalition and its complement, of a size s with probability
+    in proportion to 1 / (s (n - s)) as in the kernel of Lundberg and Lee (2017).
 
     Args:
         n: Number of players.
         budget: Number of coalitions, 2 <= budget <= 2^n.
         rng: Source of all randomness.
+        near: Whether coalitions near the ends are wanted.
 
     Example:
-        >>> print(plan_uniform(60, 300, np.random.default_rng(0)))
+        >>> print(plan_masks(60, 300, np.random.default_rng(0)))
         300 distinct coalitions of 60 players: empty, full and 298 uniform ones
+        >>> print(plan_masks(14, 224, np.random.default_rng(0), near=True).n_near)
+        56
     """
-    ends = np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])
-    if n <= 20:  # few enough to draw from a list of all others
-        drawn = 1 + rng.choice(2**n - 2, size=budget - 2, replace=False)
-        others = (drawn[:, None] >> np.arange(n) & 1).astype(bool)
+    rows = np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])
+    n_near = budget // NEAR // 2 * 2
+    if not near or n_near < 2 * n or n < 4:
+        n_near = 0
     else:
-        others = _distinct(n, budget - 2, rng)
-    return UniformPlan(np.concatenate([ends, others]))
+        border = np.eye(n, dtype=bool)
+        rows = _with_pairs(np.concatenate([rows, border, ~border]), 2 + n_near, rng)
+    if n <= LISTED:
+        free = np.delete(np.arange(2**n), table_index(rows))
+        drawn = rng.choice(free, size=budget - len(rows), replace=False)
+        rows = np.concatenate([rows, (drawn[:, None] >> np.arange(n) & 1).astype(bool)])
+    while len(rows) < budget:
+        drawn = rng.random((budget - len(rows), n), dtype=np.float32) < 0.5
+        rows = _distinct(np.concatenate([rows, drawn]))
+    return MaskPlan(rows, n_near)
 
 
-def _distinct(n: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Distinct uniform rows that are neither empty nor full, in the order drawn."""
-    rows = np.zeros((0, n), dtype=bool)
+def _with_pairs(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows filled up to ``count`` with new pairs of complements, 2 to n - 2 players in each."""
+    n = rows.shape[1]
+    sizes = np.arange(2, n - 1)
+    shares = 1 / (sizes * (n - sizes))
     while len(rows) < count:
-        new = rng.random((count - len(rows), n), dtype=np.float32) < 0.5
-        rows = np.concatenate([rows, new[new.any(axis=1) & ~new.all(axis=1)]])
-        _, first = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True)
-        rows = rows[np.sort(first)]
+        drawn = rng.choice(sizes, size=(count - len(rows)) // 2, p=shares / shares.sum())
+        order = rng.random((len(drawn), n), dtype=np.float32).argsort(axis=1).argsort(axis=1)
+        one = order < drawn[:, None]
+        rows = _distinct(np.concatenate([rows, np.stack([one, ~one], axis=1).reshape(-1, n)]))
     return rows
+
+
+def _distinct(rows: np.ndarray) -> np.ndarray:
+    """The rows without repeats, in their order."""
+    _, first = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True)
+    return rows[np.sort(first)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from shapiq_spex.approximator import Asked, DescribedPlan, SpectralApproximator
 from shapiq_spex.proxyspex.gaussian_process import share_explained
-from shapiq_spex.proxyspex.plan import plan_uniform
+from shapiq_spex.proxyspex.plan import plan_masks
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.draws import draw_new
 from shapiq_spex.spectral.ends import meet_ends
@@ -83,7 +83,7 @@ class NeuralSurrogate(SpectralApproximator):
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         asked = Asked(game, self.n)
-        plan = plan_uniform(self.n, budget - budget // CONFIRMED, rng)
+        plan = plan_masks(self.n, budget - budget // CONFIRMED, rng)
         empty, full, *_ = values = asked(plan.coalitions)
         judged = np.arange(len(values) - (len(values) - 2) // HELD_OUT, len(values))
         learned = np.arange(2, judged[0] if len(judged) else len(values))

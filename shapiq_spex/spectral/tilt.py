@@ -11,12 +11,31 @@ from functools import cache
 from math import comb, cosh, exp, sqrt, tanh
 from typing import TYPE_CHECKING
 
+import numpy as np
+from scipy.optimize import minimize_scalar
+
 from .indices import moebius_weight, weight
+from .walsh import all_coalitions, table_index, walsh_hadamard
 
 if TYPE_CHECKING:
     from .indices import Index
 
 REACH = 32  # sizes over which the tilt spreads an index: (2 lambda)^k / k! is 1e-16 for lambda = 2
+
+SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
+
+
+def slope_of(coalitions: np.ndarray, residuals: np.ndarray) -> float:
+    """Lambda of largest posterior probability for normal residuals."""
+    if not residuals.any():
+        return 0.0
+    lean = 1 - 2 * coalitions.mean(axis=1)
+
+    def cost(slope: float) -> float:
+        size = float((residuals**2 * np.exp(-2 * slope * lean)).mean())
+        return slope * lean.sum() + len(lean) / 2 * np.log(size) + (slope / SLOPE) ** 2 / 2
+
+    return float(minimize_scalar(cost, bounds=(-STEEPEST, STEEPEST), method="bounded").x)
 
 
 @cache
@@ -44,6 +63,45 @@ def tilted_weights(
         w = cosh(slope / n) ** n / size * u ** (t - a) * total
         weights[a, b] = w - empty - (-1) ** (a + b) * full
     return weights
+
+
+def tilted_spectrum(
+    index: Index, max_order: int, players: np.ndarray, *, slope: float, known: np.ndarray
+) -> np.ndarray:
+    """W_T(R) for every R of a function that is 0 at known coalitions too, float64 (2^n,).
+
+    I(T) = sum_x w(|x|, |x and T|) f(x), so W_T is the transform of w a where nothing is known.
+
+    Args:
+        index: Which index.
+        max_order: Its order.
+        players: The players of T, int (t,).
+        slope: Lambda.
+        known: Where the function is 0 beside the ends, bool (m, n) with few players.
+    """
+    n, t = known.shape[1], len(players)
+    every = all_coalitions(n)
+    sizes, common = every.sum(axis=1), every[:, players].sum(axis=1)
+    weights = np.zeros((n + 1, t + 1))
+    for size, both in {(s, c) for s in range(n + 1) for c in range(t + 1) if 0 <= s - c <= n - t}:
+        weights[size, both] = _value_weight(
+            index, max_order, n, t, size=size, union=size + t - both
+        )
+    tilted = weights[sizes, common] * np.exp(slope * (n - 2 * sizes) / n)
+    tilted[[0, -1]] = 0.0
+    tilted[table_index(known)] = 0.0
+    return walsh_hadamard(tilted / sqrt(cosh(2 * slope / n) ** n))
+
+
+@cache
+def _value_weight(index: Index, max_order: int, n: int, t: int, *, size: int, union: int) -> float:
+    """What f(x) with |x| = size counts for in I(T), |T| = t, |x or T| = union."""
+    return float(
+        sum(
+            (-1) ** (s - size) * comb(n - union, s - union) * moebius_weight(index, max_order, s, t)
+            for s in range(union, n + 1)
+        )
+    )
 
 
 @cache

@@ -6,11 +6,11 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from shapiq_spex.proxyspex.plan import plan_uniform
+from shapiq_spex.proxyspex.plan import plan_masks
 
 
 def draw(n, budget, seed=0):
-    return plan_uniform(n, budget, np.random.default_rng(seed)).coalitions
+    return plan_masks(n, budget, np.random.default_rng(seed)).coalitions
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_other_coalition_is_equally_likely():
     """Two of six: in 3,000 draws each about 1,000 times, standard deviation 26."""
     rng = np.random.default_rng(0)
     drawn = Counter(
-        row.tobytes() for _ in range(3000) for row in plan_uniform(3, 4, rng).coalitions[2:]
+        row.tobytes() for _ in range(3000) for row in plan_masks(3, 4, rng).coalitions[2:]
     )
     assert len(drawn) == 6
     assert max(abs(count - 1000) for count in drawn.values()) < 5 * 26
@@ -67,8 +67,50 @@ def test_nearly_all_of_many_coalitions_can_be_drawn():
     assert len(np.unique(coalitions, axis=0)) == 2**15 - 1
 
 
+# ---------------------------------------------------------------------- near the ends
+@pytest.mark.parametrize(
+    ("n", "budget", "n_near"),
+    [(3, 7, 0), (4, 15, 0), (6, 47, 0), (6, 48, 12), (6, 63, 14), (21, 300, 74), (130, 1040, 260)],
+)
+def test_a_quarter_is_near_the_ends_once_these_have_room_for_the_border(n, budget, n_near):
+    plan = plan_masks(n, budget, np.random.default_rng(0), near=True)
+    near, sizes = plan.coalitions[2 : 2 + n_near], plan.coalitions.sum(axis=1)
+    assert plan.n_near == n_near
+    assert len(np.unique(plan.coalitions, axis=0)) == budget
+    assert plan.near == (slice(2, 2 + n_near) if n_near else None)
+    assert sizes[:2].tolist() == [0, n]
+    if n_near:
+        border = Counter(near[: 2 * n].sum(axis=1).tolist())
+        assert border == {1: n, n - 1: n}
+        assert set(sizes[2 + 2 * n : 2 + n_near]) <= set(range(2, n - 1))
+        np.testing.assert_array_equal(near[2 * n :: 2], ~near[2 * n + 1 :: 2])
+
+
+def test_pairs_have_the_sizes_of_the_shapley_kernel():
+    """10,000 pairs; few sets of three players and more come twice and are drawn anew."""
+    n, budget = 200, 4 * 20400
+    plan = plan_masks(n, budget, np.random.default_rng(0), near=True)
+    drawn = plan.coalitions[2 + 2 * n : 2 + plan.n_near : 2]
+    sizes = np.arange(2, n - 1)
+    shares = 1 / (sizes * (n - sizes)) / (1 / (sizes * (n - sizes))).sum()
+    found = np.bincount(drawn.sum(axis=1), minlength=n)[2 : n - 1] / len(drawn)
+    assert len(drawn) == 10_000
+    # Of the sizes 2 and n - 2 with a share of 0.05 each, one in forty comes twice.
+    assert np.abs(found - shares)[1:-1].max() < 5 * np.sqrt(0.035 / len(drawn)) + 0.1 / 40
+
+
+def test_uniform_plans_do_not_depend_on_what_is_said_of_the_ends():
+    few = [plan_masks(30, 100, np.random.default_rng(0), near=near) for near in (False, True)]
+    np.testing.assert_array_equal(few[0].coalitions, few[1].coalitions)
+
+
 def test_a_plan_prints_itself_and_stays():
-    plan = plan_uniform(5, 9, np.random.default_rng(0))
+    plan = plan_masks(5, 9, np.random.default_rng(0))
     assert str(plan) == "9 distinct coalitions of 5 players: empty, full and 7 uniform ones"
     with pytest.raises(FrozenInstanceError):
         plan.coalitions = plan.coalitions
+    near = plan_masks(10, 100, np.random.default_rng(0), near=True)
+    assert str(near) == (
+        "100 distinct coalitions of 10 players: empty, full, 20 next to them, 4 in complementary "
+        "pairs of the Shapley kernel's sizes and 74 uniform ones"
+    )
