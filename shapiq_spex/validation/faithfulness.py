@@ -22,7 +22,7 @@ def faithfulness(
 ) -> pd.DataFrame:
     """R² on unknown coalitions at several keep-probabilities and near the full input.
 
-    Published figures are those at one half, where few players of a text are near one another.
+    Published figures are those at one half; what happens near the full input is another question.
 
     Args:
         series: What was recovered.
@@ -50,7 +50,7 @@ def faithfulness(
             "main_effects": _r2(main(rows[name]), values[name]),
             "masks": len(rows[name]),
         }
-        for name in sorted(rows, key=lambda name: name != f"{KEEP[-1]:.0%} kept")
+        for name in sorted(rows)
     ]
     return pd.DataFrame(table)
 
@@ -62,7 +62,7 @@ def _near_full(purse: Purse, count: int, rng: np.random.Generator) -> np.ndarray
         removed = rng.integers(NEAR[0], min(NEAR[1], purse.n) + 1)
         row[rng.choice(purse.n, removed, replace=False)] = False
     rows = np.unique(rows, axis=0)
-    known = set(map(bytes, purse.judged))
+    known = set(map(bytes, purse.known))
     new = rows[[bytes(row) not in known for row in rows]]
     return new[rng.permutation(len(new))[:count]]
 

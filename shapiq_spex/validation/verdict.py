@@ -130,7 +130,7 @@ def _draw_faithfulness(ax: Axes, frame: pd.DataFrame) -> None:
     ax.axhline(0.0, color="0.4", linewidth=0.8)
     ax.set_xticks(place, [name.removesuffix(" kept") for name in frame["kept"]])
     ax.set(ylim=(-1.05, 1.05), xlabel="players kept", ylabel="R² on new coalitions")
-    ax.legend(frameon=False, loc="lower left")
+    ax.legend(frameon=False)
 
 
 def _draw_curves(ax: Axes, frame: pd.DataFrame) -> None:
