@@ -32,27 +32,25 @@ def faithfulness(
 
     Returns:
         A row each, with the columns kept (in words), r2 (NaN where too few were new or all alike),
-        main_effects (the same for main) and masks.
+        main_effects (the same for main), coalitions (judged on) and masks (paid for).
     """
     import pandas as pd
 
-    share = purse.left // (len(KEEP) + 1)
-    rows = {"near full": _near_full(purse, share, rng)}
-    values = {"near full": purse(rows["near full"])}
-    for keep in KEEP:  # one half comes last and gets what the others could not use
-        name = f"{keep:.0%} kept"
-        rows[name] = purse.draw(purse.left if keep == KEEP[-1] else share, rng, keep)
-        values[name] = purse(rows[name])
-    table = [
-        {
-            "kept": name,
-            "r2": _r2(series(rows[name]), values[name]),
-            "main_effects": _r2(main(rows[name]), values[name]),
-            "masks": len(rows[name]),
-        }
-        for name in sorted(rows)
-    ]
-    return pd.DataFrame(table)
+    share, table = purse.left // (len(KEEP) + 1), []
+    for keep in (None, *KEEP):  # one half comes last and gets what the others could not use
+        count = purse.left if keep == KEEP[-1] else share
+        rows = _near_full(purse, count, rng) if keep is None else purse.draw(count, rng, keep)
+        before, values = purse.n_new, purse(rows)
+        table.append(
+            {
+                "kept": "near full" if keep is None else f"{keep:.0%} kept",
+                "r2": _r2(series(rows), values),
+                "main_effects": _r2(main(rows), values),
+                "coalitions": len(rows),
+                "masks": purse.n_new - before,
+            }
+        )
+    return pd.DataFrame(sorted(table, key=lambda row: str(row["kept"])))
 
 
 def _near_full(purse: Purse, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -66,7 +66,7 @@ class Validation:
 
         Returns:
             Columns check, at, measure, result, main_effects (what single players alone achieve),
-            chance (what comes out by chance) and masks (evaluated for it); NaN where a column has
+            chance (what comes out by chance) and masks (paid for it); NaN where a column has
             no meaning or nothing could be measured.
         """
         import pandas as pd
