@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -238,7 +239,7 @@ def _report(options: argparse.Namespace, game: TextGame, result: Recovery, store
     if result.status != "ok":
         lines.append(f"note: {result.status}")
     rows = result.to_frame().head(options.top)
-    names = [_name(game, players) for players in rows["interaction"]]
+    names = rows["label"].tolist()
     width = max([len(name) for name in names], default=0)
     lines += ["", f"{found.index} of order {found.max_order}, strongest first"]
     lines += [
@@ -252,10 +253,6 @@ def _score(options: argparse.Namespace) -> str:
     if isinstance(options.labels, tuple):
         return "100 (cos to {!r} - cos to {!r}), in points".format(*options.labels)
     return f"log-odds of {options.labels[0] if options.labels else 'the second class'}"
-
-
-def _name(game: TextGame, players: tuple[int, ...]) -> str:
-    return " × ".join(game.players[i].name for i in players)
 
 
 def _record(options: argparse.Namespace, game: TextGame, result: Recovery) -> dict[str, Any]:
@@ -276,6 +273,7 @@ def _record(options: argparse.Namespace, game: TextGame, result: Recovery) -> di
         "r2": result.r2,
         "r2_kind": result.r2_kind,
         "status": result.status,
+        "ledger": None if result.ledger is None else asdict(result.ledger),
         "approximator": options.approximator,
         "seed": options.seed,
         "versions": {name: version(name) for name in ("shapiq-spex", "shapiq", "numpy")},

@@ -188,13 +188,13 @@ class Recovery:
         frame = pd.DataFrame(
             {
                 "interaction": pd.Series(keys, dtype=object),
-                "label": [self.label(players) for players in keys],
+                "label": [self.label(t) for t in keys],
                 "order": [len(t) for t in keys],
                 "value": list(values.values()),
                 **trust._asdict(),
             }
         )
-        needed = {self._number(player) for player in players}
+        needed = set(self.players(players))
         wanted = np.array([len(t) >= min_order and needed <= set(t) for t in keys], dtype=bool)
         chosen = frame[wanted & (trust.significant | (not significant))]
         chosen = chosen.iloc[_strongest(chosen, by_order=by_order)].reset_index(drop=True)
@@ -229,14 +229,21 @@ class Recovery:
             raise ValueError(msg)
         return size
 
-    def _number(self, player: int | str) -> int:
-        names = self.names or ()
-        if isinstance(player, str) and player in names:
-            return names.index(player)
-        if isinstance(player, int | np.integer) and 0 <= player < self.series.n:
-            return int(player)
-        msg = f"to_frame needs players by number or name, but there is no {player!r}."
-        raise ValueError(msg)
+    def players(self, group: Iterable[int | str]) -> tuple[int, ...]:
+        """Players by number or name as sorted numbers.
+
+        Raises:
+            ValueError: If one is unknown or given twice.
+        """
+        names, n = self.names or (), self.series.n
+        found = [names.index(p) if isinstance(p, str) and p in names else p for p in group]
+        for player in found:
+            whole = isinstance(player, int | np.integer) and not isinstance(player, bool)
+            if not whole or not 0 <= int(player) < n or found.count(player) > 1:
+                msg = f"players need a name or a number from 0 to {n - 1}, each one once, got "
+                msg += f"{player!r}."
+                raise ValueError(msg)
+        return tuple(sorted(map(int, found)))
 
     def _uncertainty(self, max_order: int) -> Uncertainty:
         nowhere = np.full(len(self.values), np.nan)

@@ -44,7 +44,7 @@ def test_json_holds_everything_and_the_series_reads_back(capsys, tmp_path):
     record = json.loads(path.read_text(encoding="utf-8"))
     assert record["text"][slice(*record["players"][2][1:])] == "never"
     assert record["interactions"][0][0] == [2, 3]
-    assert record["n_evaluations"] == 64
+    assert record["n_evaluations"] == record["ledger"]["distinct"] == 64
     series = FourierSeries.from_json(json.dumps(record["series"]))
     assert series(np.ones((1, 6)))[0] == pytest.approx(record["v_full"], abs=1e-9)
 

@@ -155,9 +155,9 @@ def test_names_label_the_interactions_and_select_them():
     assert sure.significant.all()
     assert (sure.order == 2).all()
     assert 0 < len(sure) < len(frame)
-    with pytest.raises(ValueError, match="no 'word 99'"):
+    with pytest.raises(ValueError, match="each one once, got 'word 99'"):
         found.to_frame(players=["word 99"])
-    with pytest.raises(ValueError, match="there is no 12"):
+    with pytest.raises(ValueError, match="from 0 to 11, each one once, got 12"):
         found.to_frame(players=[12])
 
 

@@ -35,7 +35,7 @@ def precision(
     Raises:
         ValueError: If a player is unknown or a group has fewer than two.
     """
-    groups = [frozenset(_numbers(result, group)) for group in annotated]
+    groups = [_group(result, players) for players in annotated]
     n = result.series.n
     main = interactions(result.series, "BV", 1)
     order = np.argsort([-abs(main.get((i,), 0.0)) for i in range(n)], kind="stable").tolist()
@@ -48,14 +48,12 @@ def precision(
     )
 
 
-def _numbers(result: Recovery, group: Sequence[int | str]) -> list[int]:
-    names, n = result.names or (), result.series.n
-    players = [names.index(p) if isinstance(p, str) and p in names else p for p in group]
-    known = all(isinstance(p, int | np.integer) and 0 <= p < n for p in players)
-    if not known or len(set(players)) < 2:
-        msg = f"an annotated group needs two players or more of the game's, got {list(group)!r}."
+def _group(result: Recovery, players: Sequence[int | str]) -> frozenset[int]:
+    group = frozenset(result.players(players))
+    if len(group) < 2:
+        msg = f"an annotated group needs two players or more, got {list(players)!r}."
         raise ValueError(msg)
-    return [int(p) for p in players]
+    return group
 
 
 def _share(sets: Sequence[tuple[int, ...]], groups: Sequence[frozenset[int]]) -> float:

@@ -67,7 +67,8 @@ def validate(
         budget: How many unknown coalitions may be evaluated, 0 or more.
         top: How many interactions are tested.
         contexts: Random contexts of each.
-        repeats: How many null games of each kind, and how many ways to halve the masks.
+        repeats: How many null games of each kind, and how many ways to halve the masks; with 0
+            neither is done.
         annotated: Groups of players, by number or name.
         index: Index that says which interactions are strongest; the result's own if left out.
         max_order: Likewise, at least 2.
@@ -94,7 +95,7 @@ def validate(
     rng = np.random.default_rng(random_state)
     index = index or ("BII" if result.index in ("SV", "BV") else result.index)
     max_order = max(2, result.max_order if max_order is None else max_order)
-    approximator = approximator or same_method(result)
+    method = (approximator or same_method(result)) if repeats else None
     how: dict[str, Any] = {"index": index, "max_order": max_order}
     reported = result.to_frame(**how, min_order=2, significant=True)["interaction"].tolist()[:MOST]
     reported = reported or strongest(result, MOST, **how)
@@ -112,7 +113,7 @@ def validate(
         moved,
         tested,
         stability(result, reported, **how, repeats=repeats, rng=rng),
-        null_control(result, approximator, **how, repeats=repeats, rng=rng),
+        null_control(result, method, **how, repeats=repeats, rng=rng),
         known,
         purse.n_new,
         int(budget),

@@ -22,7 +22,7 @@ def faithfulness(
 ) -> pd.DataFrame:
     """R² on unknown coalitions at several keep-probabilities and near the full input.
 
-    Published figures are those at one half, where few players of a text are near one another.
+    Published figures are those at one half; what happens near the full input is another question.
 
     Args:
         series: What was recovered.
@@ -32,27 +32,25 @@ def faithfulness(
 
     Returns:
         A row each, with the columns kept (in words), r2 (NaN where too few were new or all alike),
-        main_effects (the same for main) and masks.
+        main_effects (the same for main), coalitions (judged on) and masks (paid for).
     """
     import pandas as pd
 
-    share = purse.left // (len(KEEP) + 1)
-    rows = {"near full": _near_full(purse, share, rng)}
-    values = {"near full": purse(rows["near full"])}
-    for keep in KEEP:  # one half comes last and gets what the others could not use
-        name = f"{keep:.0%} kept"
-        rows[name] = purse.draw(purse.left if keep == KEEP[-1] else share, rng, keep)
-        values[name] = purse(rows[name])
-    table = [
-        {
-            "kept": name,
-            "r2": _r2(series(rows[name]), values[name]),
-            "main_effects": _r2(main(rows[name]), values[name]),
-            "masks": len(rows[name]),
-        }
-        for name in sorted(rows, key=lambda name: name != f"{KEEP[-1]:.0%} kept")
-    ]
-    return pd.DataFrame(table)
+    share, table = purse.left // (len(KEEP) + 1), []
+    for keep in (None, *KEEP):  # one half comes last and gets what the others could not use
+        count = purse.left if keep == KEEP[-1] else share
+        rows = _near_full(purse, count, rng) if keep is None else purse.draw(count, rng, keep)
+        before, values = purse.n_new, purse(rows)
+        table.append(
+            {
+                "kept": "near full" if keep is None else f"{keep:.0%} kept",
+                "r2": _r2(series(rows), values),
+                "main_effects": _r2(main(rows), values),
+                "coalitions": len(rows),
+                "masks": purse.n_new - before,
+            }
+        )
+    return pd.DataFrame(sorted(table, key=lambda row: str(row["kept"])))
 
 
 def _near_full(purse: Purse, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,7 +60,7 @@ def _near_full(purse: Purse, count: int, rng: np.random.Generator) -> np.ndarray
         removed = rng.integers(NEAR[0], min(NEAR[1], purse.n) + 1)
         row[rng.choice(purse.n, removed, replace=False)] = False
     rows = np.unique(rows, axis=0)
-    known = set(map(bytes, purse.judged))
+    known = set(map(bytes, purse.known))
     new = rows[[bytes(row) not in known for row in rows]]
     return new[rng.permutation(len(new))[:count]]
 

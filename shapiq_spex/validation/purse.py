@@ -28,15 +28,15 @@ class Purse:
         n: Number of players.
         left: What is left of the budget.
         n_new: How many unknown coalitions were evaluated.
-        judged: Coalitions no check has to draw again, bool (m, n): those known.
+        known: Coalitions with values, bool (m, n).
     """
 
     def __init__(self, game: Any, result: Recovery, budget: int) -> None:
         """See the class."""
         self.game, self.left, self.n_new = game, budget, 0
         self.n = result.series.n
-        self.judged = np.asarray(result.plan.coalitions, dtype=bool)
-        self._values = dict(zip(map(bytes, self.judged), result.values.tolist(), strict=True))
+        self.known = np.asarray(result.plan.coalitions, dtype=bool)
+        self._values = dict(zip(map(bytes, self.known), result.values.tolist(), strict=True))
 
     def __call__(self, coalitions: np.ndarray) -> np.ndarray:
         """The values (m,) of bool coalitions (m, n); their :meth:`cost` has to be there."""
@@ -46,7 +46,7 @@ class Purse:
             values = ask(self.game, rows)
             self.left, self.n_new = self.left - price, self.n_new + price
             self._values |= zip(map(bytes, rows), values.tolist(), strict=True)
-            self.judged = np.concatenate([self.judged, rows])
+            self.known = np.concatenate([self.known, rows])
         return np.array([self._values[bytes(row)] for row in coalitions])
 
     def cost(self, coalitions: np.ndarray) -> int:
@@ -55,7 +55,7 @@ class Purse:
 
     def draw(self, count: int, rng: np.random.Generator, keep: float) -> np.ndarray:
         """Unknown coalitions, as many as wanted and affordable at most, bool (m, n)."""
-        rows = draw_new(self.n, min(count, self.left), self.judged, rng, keep)
+        rows = draw_new(self.n, min(count, self.left), self.known, rng, keep)
         return rows[: self.left]
 
     def _unknown(self, coalitions: np.ndarray) -> np.ndarray:

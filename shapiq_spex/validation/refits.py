@@ -64,22 +64,34 @@ class Nulls:
 
 def null_control(
     result: Recovery,
-    approximator: SpectralApproximator,
+    approximator: SpectralApproximator | None,
     *,
     index: Index,
     max_order: int,
     repeats: int,
     rng: np.random.Generator,
 ) -> Nulls:
-    """Recover games without interactions from the same masks, and count what is reported."""
+    """Recover games without interactions from the same masks, and count what is reported.
+
+    Args:
+        result: What was recovered.
+        approximator: The method; None for counting the interactions of the result alone.
+        index: The index whose interactions are counted.
+        max_order: Its order.
+        repeats: Number of games of each kind, at least 1.
+        rng: Source of the games.
+    """
 
     def significant(recovery: Recovery) -> int:
         return len(recovery.to_frame(index, max_order, significant=True, min_order=2))
 
+    if approximator is None:
+        return Nulls(significant(result), float("nan"), float("nan"))
+
     def mean(make: Any) -> float:
         games = [make(result, rng) for _ in range(repeats)]
         counts = [significant(approximator.recover(result.n_evaluations, g)) for g in games]
-        return float(np.mean(counts)) if counts else float("nan")
+        return float(np.mean(counts))
 
     return Nulls(significant(result), mean(_Shuffled), mean(_Additive))
 

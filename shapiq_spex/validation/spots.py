@@ -30,7 +30,7 @@ def spot_check(
     budget: int | None = None,
     top: int = 5,
     contexts: int = 8,
-    interactions: Sequence[Sequence[int]] | None = None,
+    interactions: Sequence[Sequence[int | str]] | None = None,
     index: Index | None = None,
     max_order: int | None = None,
     random_state: int = 0,
@@ -49,7 +49,7 @@ def spot_check(
         budget: How many unknown coalitions may be evaluated; as many as it takes if left out.
         top: How many of the strongest interactions of two players or more are tested.
         contexts: How many random contexts each one gets, fewer where the budget is small.
-        interactions: The sets to test instead.
+        interactions: The sets to test instead, players by number or name.
         index: Index that says which interactions are strongest; the result's own if left out.
         max_order: Likewise, at least 2.
         random_state: Seed of the contexts.
@@ -60,6 +60,9 @@ def spot_check(
         confirmed, size_fits (whether said lies in the 95% interval of found), contexts and masks
         (new ones).
 
+    Raises:
+        ValueError: If a player is unknown. Exceptions of the game pass through.
+
     Example:
         >>> from shapiq_spex import ProxySPEX
         >>> game = lambda x: 3.0 * x[:, 0] * x[:, 1] - x[:, 2]
@@ -68,7 +71,10 @@ def spot_check(
         >>> checked[["label", "said", "found", "confirmed"]].round(3).to_dict("records")
         [{'label': '0 × 1', 'said': 3.0, 'found': 3.0, 'confirmed': True}]
     """
-    sets = strongest(result, top, index, max_order) if interactions is None else interactions
+    if interactions is None:
+        sets = strongest(result, top, index, max_order)
+    else:
+        sets = [result.players(players) for players in interactions]
     purse = Purse(game, result, 10**9 if budget is None else budget)
     rng = np.random.default_rng(random_state)
     return spots(result, purse, sets, count=purse.left, contexts=contexts, rng=rng)
@@ -89,7 +95,7 @@ def strongest(
 def spots(
     result: Recovery,
     purse: Purse,
-    sets: Sequence[Sequence[int]],
+    sets: Sequence[tuple[int, ...]],
     *,
     count: int,
     contexts: int,
@@ -110,7 +116,7 @@ def spots(
             break
         before = purse.n_new
         real = _derivatives(purse(rows), len(players), len(around))
-        row = {"interaction": tuple(int(i) for i in players), "label": result.label(players)}
+        row = {"interaction": players, "label": result.label(players)}
         row |= _compared(result.series, players, real, rows)
         table.append(row | {"contexts": len(around) - 1, "masks": purse.n_new - before})
     columns = ["interaction", "label", "order", "said", "found", "standard_error", "said_full"]

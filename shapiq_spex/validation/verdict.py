@@ -66,7 +66,7 @@ class Validation:
 
         Returns:
             Columns check, at, measure, result, main_effects (what single players alone achieve),
-            chance (what comes out by chance) and masks (evaluated for it); NaN where a column has
+            chance (what comes out by chance) and masks (paid for it); NaN where a column has
             no meaning or nothing could be measured.
         """
         import pandas as pd
@@ -130,7 +130,7 @@ def _draw_faithfulness(ax: Axes, frame: pd.DataFrame) -> None:
     ax.axhline(0.0, color="0.4", linewidth=0.8)
     ax.set_xticks(place, [name.removesuffix(" kept") for name in frame["kept"]])
     ax.set(ylim=(-1.05, 1.05), xlabel="players kept", ylabel="R² on new coalitions")
-    ax.legend(frameon=False, loc="lower left")
+    ax.legend(frameon=False)
 
 
 def _draw_curves(ax: Axes, frame: pd.DataFrame) -> None:

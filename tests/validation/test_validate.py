@@ -281,8 +281,8 @@ def test_a_result_without_interactions_is_validated():
         ({"budget": -1}, "at least 0, got -1"),
         ({"budget": 1.5}, "at least 0, got 1.5"),
         ({"annotated": [(0,)]}, "two players or more"),
-        ({"annotated": [(0, 99)]}, "two players or more of the game's"),
-        ({"annotated": [("a", "b")]}, "two players or more of the game's"),
+        ({"annotated": [(0, 99)]}, "from 0 to 11, each one once, got 99"),
+        ({"annotated": [("a", "b")]}, "from 0 to 11, each one once, got 'a'"),
     ],
 )
 def test_bad_input_gets_a_sentence_before_anything_is_paid(found, settings_, said):
@@ -290,6 +290,11 @@ def test_bad_input_gets_a_sentence_before_anything_is_paid(found, settings_, sai
     with pytest.raises(ValueError, match=said):
         validate(found, game, **settings_)
     assert game.rows == []
+
+
+def test_players_of_a_spot_check_are_checked(found):
+    with pytest.raises(ValueError, match="each one once, got 3"):
+        spot_check(found, sparse_game, interactions=[(3, 3)])
 
 
 def test_another_game_and_an_unknown_method_are_refused(found):
