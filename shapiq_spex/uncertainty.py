@@ -39,7 +39,7 @@ from scipy.stats import t as student
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
 from .spectral.tilt import slope_of, tilted_spectrum, tilted_weights
-from .spectral.walsh import all_coalitions
+from .spectral.walsh import all_coalitions, table_index
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -211,6 +211,15 @@ class Uncertainty:
             squares[row] = every @ weights**2 + more[row] * weights[(1 << players).sum()] ** 2
         return np.sqrt(squares)
 
+    def shifts(self, index: Index, max_order: int) -> dict[tuple[int, ...], float]:
+        """How far the corrections move an index."""
+        moved = self.corrections
+        if self.near is not None:  # nothing is to be corrected where the series meets the game
+            table = moved.to_table()
+            table[0] = table[-1] = table[table_index(self.near)] = 0.0
+            moved = FourierSeries.from_table(table)
+        return interactions(moved, index, max_order, min_order=1)
+
     def within_significant(self, sets: Collection[tuple[int, ...]]) -> np.ndarray:
         """Whether each of k sets is part of a significant term, bool (k,)."""
         # Equal signs do not cancel in the Moebius transform.
@@ -252,7 +261,7 @@ class Assessment(NamedTuple):
         """
         orders = np.array([len(players) for players in values], dtype=np.int64)
         each = np.array(list(values.values()))
-        moved = interactions(errors.corrections, index, max_order, min_order=1)
+        moved = errors.shifts(index, max_order)
         bias = np.array([moved.get(players, 0.0) for players in values])
         spread = np.zeros(len(each))
         for order in np.unique(orders):
