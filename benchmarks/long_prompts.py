@@ -40,7 +40,7 @@ from shapiq import Game
 from shapiq_spex import Evaluator, Prompt, ProxySPEX, TextGame
 from shapiq_spex.explain import refine, screen
 from shapiq_spex.games import SimilarityScorer
-from shapiq_spex.games.spans import Encoding, cut
+from shapiq_spex.games.prompts.spans import Encoding, cut
 
 TEXT = " ".join(" ".join(topic.split()) for topic in topics.values())
 QUESTION = "How do I catch an exception and clean up afterwards?"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from shapiq_spex.evaluation import Evaluator, Store
 from shapiq_spex.explain import METHODS, explain
 from shapiq_spex.games import TextGame
-from shapiq_spex.games.loading import is_classifier
+from shapiq_spex.games.models.loading import is_classifier
 from shapiq_spex.rebuild import rebuild
 from shapiq_spex.spectral import INDICES
 from shapiq_spex.validation import validate

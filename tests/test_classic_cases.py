@@ -12,7 +12,7 @@ import pytest
 from shapiq_spex import SPEX, Prompt, ProxySPEX, TextGame
 from shapiq_spex.explain import refine
 from shapiq_spex.games import RemoteScorer
-from shapiq_spex.games.server import Server
+from shapiq_spex.games.models.server import Server
 
 HERE = Path(__file__).parent
 

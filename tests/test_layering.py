@@ -219,7 +219,7 @@ def test_a_room_without_a_row_is_refused_with_a_sentence():
 
 
 def test_heavy_packages_are_imported_late():
-    module = "shapiq_spex.games.scorers"
+    module = "shapiq_spex.games.models.scorers"
     assert len(faults("import torch.nn as nn", module)) == 1
     assert len(faults("if True:\n    from transformers import AutoModel", module)) == 1
     assert faults("def f():\n    import torch", module) == []

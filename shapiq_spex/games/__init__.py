@@ -1,7 +1,7 @@
 """Games: what a model says when some of the players (words, documents, ...) are left out.
 
-`TrainingGame` trains a model on some of the examples; see `shapiq_spex.games.learners`. A game on a
-text puts together things that know nothing of each other: a text and what may go of it
+`TrainingGame` trains a model on some of the examples; see `shapiq_spex.games.training.learners`. A
+game on a text puts together things that know nothing of each other: a text and what may go of it
 (`Prompt`), players (`make_players`), a way to remove them (`Delete`, `Mask`, ...) and a scorer, the
 seam to a model (`ClassScorer`, `SimilarityScorer`, `CausalScorer`, `Seq2SeqScorer`,
 `RemoteScorer`, or your own). `ComponentGame` puts together a model, examples, components as
@@ -14,29 +14,29 @@ model is loaded, not before.
 
 from __future__ import annotations
 
-from shapiq_spex.games.ablation import MeanAblation, ResampleAblation, ZeroAblation
-from shapiq_spex.games.causal import CausalScorer
-from shapiq_spex.games.components import ComponentGame
-from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.encoders import ClassScorer, SimilarityScorer
-from shapiq_spex.games.metrics import (
+from shapiq_spex.games.components.ablation import MeanAblation, ResampleAblation, ZeroAblation
+from shapiq_spex.games.components.game import ComponentGame
+from shapiq_spex.games.components.metrics import (
     ChoiceMetric,
     ClassMetric,
     Metric,
     NextTokenMetric,
     SimilarityMetric,
 )
+from shapiq_spex.games.contract import check_coalitions
 from shapiq_spex.games.mixed import MixedGame
-from shapiq_spex.games.players import Player, make_players
-from shapiq_spex.games.prompts import Prompt
-from shapiq_spex.games.remote import RemoteScorer
-from shapiq_spex.games.removal import Delete, Filler, Hide, Mask, Neutral
-from shapiq_spex.games.scorers import Scorer
-from shapiq_spex.games.seq2seq import Seq2SeqScorer
-from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.models.causal import CausalScorer
+from shapiq_spex.games.models.encoders import ClassScorer, SimilarityScorer
+from shapiq_spex.games.models.remote import RemoteScorer
+from shapiq_spex.games.models.scorers import Scorer
+from shapiq_spex.games.models.seq2seq import Seq2SeqScorer
+from shapiq_spex.games.prompts.players import Player, make_players
+from shapiq_spex.games.prompts.prompt import Prompt
+from shapiq_spex.games.prompts.removal import Delete, Filler, Hide, Mask, Neutral
+from shapiq_spex.games.prompts.spans import Encoding
 from shapiq_spex.games.subgame import Subgame, groups_of
 from shapiq_spex.games.text import TextGame
-from shapiq_spex.games.training import TrainingGame
+from shapiq_spex.games.training.game import TrainingGame
 
 __all__ = [
     "CausalScorer",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     class Scores(Protocol):
-        """The part of a `shapiq_spex.games.scorers.Scorer` that runs the model."""
+        """The part of a `shapiq_spex.games.models.scorers.Scorer` that runs the model."""
 
         def score(self, sequences: Any, /) -> Iterator[tuple[NDArray[np.intp], NDArray[Any]]]:
             """Yield numbers of sequences and their outputs."""

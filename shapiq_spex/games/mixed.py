@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from shapiq import Game
 
-from shapiq_spex.games.components import ComponentGame
+from shapiq_spex.games.components.game import ComponentGame
+from shapiq_spex.games.components.metrics import NextTokenMetric
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.examples import Data
 from shapiq_spex.games.memory import Memory, not_finite
-from shapiq_spex.games.metrics import NextTokenMetric
-from shapiq_spex.games.players import distinct
-from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.prompts.players import distinct
+from shapiq_spex.games.prompts.spans import Encoding
 from shapiq_spex.games.text import TextGame
-from shapiq_spex.games.training import TrainingGame
+from shapiq_spex.games.training.examples import Data
+from shapiq_spex.games.training.game import TrainingGame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.players import Players
-    from shapiq_spex.games.removal import Removal, RemovalKind
+    from shapiq_spex.games.prompts.players import Players
+    from shapiq_spex.games.prompts.removal import Removal, RemovalKind
 
 __all__ = ["MixedGame", "MixedPlayer"]
 
@@ -63,7 +63,7 @@ class MixedGame(Game):
     Args:
         text: The text.
         game: The other lens. Its settings decide model, metric, and the other players.
-        words: What of the text is a player; see `shapiq_spex.games.players.make_players`.
+        words: What of the text is a player; see `shapiq_spex.games.prompts.players.make_players`.
         removal: How absent words go; see `TextGame`. By default "mask" where the model has a mask
             token, else "delete"; for a `TrainingGame` always "delete".
         progress: Whether to show a bar.

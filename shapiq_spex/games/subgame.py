@@ -11,15 +11,15 @@ import numpy as np
 from shapiq import Game
 
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.players import distinct, make_players, readable
-from shapiq_spex.games.scorers import check_choice
+from shapiq_spex.games.models.scorers import check_choice
+from shapiq_spex.games.prompts.players import distinct, make_players, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.players import Players
+    from shapiq_spex.games.prompts.players import Players
     from shapiq_spex.games.text import TextGame
 
 __all__ = ["Groups", "Subgame", "groups_of"]
@@ -161,8 +161,8 @@ def groups_of(game: TextGame, pieces: Players) -> dict[str, list[int]]:
     Args:
         game: A game whose players lie in the text.
         pieces: "words", "sentences", "paragraphs", "parts", a pattern or pieces of the text, as for
-            `shapiq_spex.games.players.make_players`. A player between two pieces goes with the
-            earlier one, and one before all of them with the first; pieces in which no player begins
+            `shapiq_spex.games.prompts.players.make_players`. A player between two pieces goes with
+            the earlier one, and one before all of them with the first; pieces in which no player begins
             are left out.
 
     Raises:

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from shapiq import Game
 
-from shapiq_spex.games.causal import CausalScorer
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.encoders import ClassScorer, SimilarityScorer
 from shapiq_spex.games.memory import Memory, not_finite
-from shapiq_spex.games.players import make_players
-from shapiq_spex.games.prompts import Prompt
-from shapiq_spex.games.removal import Source, make_removal
-from shapiq_spex.games.scorers import check_length
-from shapiq_spex.games.seq2seq import Seq2SeqScorer
-from shapiq_spex.games.substitution import Substitution
+from shapiq_spex.games.models.causal import CausalScorer
+from shapiq_spex.games.models.encoders import ClassScorer, SimilarityScorer
+from shapiq_spex.games.models.scorers import check_length
+from shapiq_spex.games.models.seq2seq import Seq2SeqScorer
+from shapiq_spex.games.prompts.players import make_players
+from shapiq_spex.games.prompts.prompt import Prompt
+from shapiq_spex.games.prompts.removal import Source, make_removal
+from shapiq_spex.games.prompts.substitution import Substitution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.answers import Value
-    from shapiq_spex.games.players import Player, Players
-    from shapiq_spex.games.removal import Removal, RemovalKind
-    from shapiq_spex.games.scorers import Scorer
-    from shapiq_spex.games.spans import Encoding
+    from shapiq_spex.games.models.answers import Value
+    from shapiq_spex.games.models.scorers import Scorer
+    from shapiq_spex.games.prompts.players import Player, Players
+    from shapiq_spex.games.prompts.removal import Removal, RemovalKind
+    from shapiq_spex.games.prompts.spans import Encoding
 
 __all__ = ["TextGame"]
 
@@ -44,15 +44,15 @@ class TextGame(Game):
 
     Args:
         text: The text, or a `Prompt` that says which parts of it may go.
-        scorer: The model; see `shapiq_spex.games.scorers.Scorer`.
+        scorer: The model; see `shapiq_spex.games.models.scorers.Scorer`.
         players: What is present or absent as a whole: "tokens", "words", "sentences",
             "paragraphs", "parts", a pattern or pieces of the text; see
-            `shapiq_spex.games.players.make_players`. By default the parts of a prompt made of
+            `shapiq_spex.games.prompts.players.make_players`. By default the parts of a prompt of
             documents or messages, else words.
         removal: How absent players go: "mask" (the mask token for each of their tokens),
             "delete", "neutral" (a neutral text for each), "filler" (as many tokens of a filler),
             "attention" (there, but not to be seen), or an object of
-            `shapiq_spex.games.removal`, such as ``Neutral("someone")``.
+            `shapiq_spex.games.prompts.removal`, such as ``Neutral("someone")``.
         progress: Whether to show a bar while sequences are run.
 
     Attributes:
@@ -68,7 +68,7 @@ class TextGame(Game):
             are unknown, or if the model cannot remove tokens in this way.
 
     Examples:
-        >>> from shapiq_spex.games.scorers import Encoding
+        >>> from shapiq_spex.games.models.scorers import Encoding
         >>> class Length:
         ...     mask_id, empty_id, max_tokens = 0, None, None
         ...
@@ -140,7 +140,7 @@ class TextGame(Game):
 
         The value is 100 (cos(text, labels[0]) - cos(text, labels[1])), in points, or, with a
         query, 100 cos(text, query). The arguments and errors are those of `TextGame` and
-        `shapiq_spex.games.encoders.SimilarityScorer`: labels or query, tokenizer, pooling,
+        `shapiq_spex.games.models.encoders.SimilarityScorer`: labels or query, tokenizer, pooling,
         batch_size, device.
 
         Examples:
@@ -167,7 +167,8 @@ class TextGame(Game):
         """Return the game of a text for one class of a sequence classifier.
 
         The arguments, values and errors are those of `TextGame` and
-        `shapiq_spex.games.encoders.ClassScorer`: label, output, tokenizer, batch_size, device.
+        `shapiq_spex.games.models.encoders.ClassScorer`: label, output, tokenizer, batch_size and
+        device.
 
         Examples:
             >>> game = TextGame.from_classifier(
@@ -196,7 +197,7 @@ class TextGame(Game):
 
         Without an answer, the model's own to the whole prompt is taken. The value is its
         log-probability in nats, or another that is asked for. The arguments, values and errors are
-        those of `TextGame` and `shapiq_spex.games.causal.CausalScorer`: span, kl, tokenizer,
+        those of `TextGame` and `shapiq_spex.games.models.causal.CausalScorer`: span, kl, tokenizer,
         max_new_tokens, batch_size, device.
 
         Examples:

@@ -74,7 +74,7 @@ def run(model, ids):
 
 def read(game, model, inputs):
     """What the game's metric gives for each input, one at a time: (examples,)."""
-    from shapiq_spex.games.ablated import Rows
+    from shapiq_spex.games.components.ablated import Rows
 
     rows = [
         game.metric(run(model, ids), Rows(torch.tensor([list(ids)]), np.array([i])))
@@ -109,7 +109,7 @@ def activations(model, ids, modules):
 
 def filled(game, ids, example, row, fill):
     """The metric of one example, with fill(layer, tokens) in the channels of absent heads."""
-    from shapiq_spex.games.ablated import Rows
+    from shapiq_spex.games.components.ablated import Rows
 
     model = deepcopy(game._local.model).eval()
     for player, present in zip(game.players, row, strict=True):

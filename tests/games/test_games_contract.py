@@ -32,7 +32,7 @@ from shapiq_spex.games import (
     ZeroAblation,
     groups_of,
 )
-from shapiq_spex.games.remote import RemoteScorer
+from shapiq_spex.games.models.remote import RemoteScorer
 
 mpl.use("Agg")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shapiq_spex.games import inference
+from shapiq_spex.games.models import inference
 
 torch = pytest.importorskip("torch")
 

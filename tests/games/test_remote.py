@@ -10,8 +10,8 @@ import pytest
 
 from games.loopback import distribution, start, tokens_of, twin
 from shapiq_spex import TextGame
-from shapiq_spex.games.remote import RemoteScorer
-from shapiq_spex.games.server import Server
+from shapiq_spex.games.models.remote import RemoteScorer
+from shapiq_spex.games.models.server import Server
 
 KEY = "sk-very-secret"
 PROMPT, ANSWER = "the film never fails", " good film"

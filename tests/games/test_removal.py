@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fakes import FakeScorer
 from shapiq_spex.games import Delete, Filler, Hide, Mask, Neutral, Prompt, TextGame, make_players
-from shapiq_spex.games.removal import Source, make_removal
-from shapiq_spex.games.substitution import Substitution
+from shapiq_spex.games.prompts.removal import Source, make_removal
+from shapiq_spex.games.prompts.substitution import Substitution
 
 IDS = np.array([101, 11, 12, 13, 11, 102], dtype=np.int32)
 OWNERS = np.array([-1, 0, 1, 1, 2, -1])

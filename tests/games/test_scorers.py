@@ -19,7 +19,7 @@ from shapiq_spex.games import (  # noqa: E402
     TextGame,
     make_players,
 )
-from shapiq_spex.games.loading import token_limit  # noqa: E402
+from shapiq_spex.games.models.loading import token_limit  # noqa: E402
 
 ODD_TEXTS = (
     TEXT,

@@ -19,7 +19,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from shapiq_spex import Evaluator, ProxySPEX, TrainingGame
-from shapiq_spex.games.learners import SklearnLearner
+from shapiq_spex.games.training.learners import SklearnLearner
 
 N, T = 12, 4
 LEAST = np.log(1e-6)

@@ -133,7 +133,7 @@ def test_how_many_are_trained_at_once_changes_nothing(at_once):
 
 
 def test_running_out_of_memory_halves_the_models_at_once(monkeypatch):
-    from shapiq_spex.games import stacked
+    from shapiq_spex.games.training import stacked
 
     counts = []
     gradients = stacked.StackedModels.gradients
@@ -185,7 +185,7 @@ def test_frozen_weights_stay():
     module = mlp()
     module[1].requires_grad_(requires_grad=False)
     learner = game_of(module).learner
-    from shapiq_spex.games.stacked import StackedModels
+    from shapiq_spex.games.training.stacked import StackedModels
 
     assert set(StackedModels(learner.module, 2, None).weights) == {"3.weight", "3.bias"}
 

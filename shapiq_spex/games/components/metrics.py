@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_ar
 
 import numpy as np
 
-from shapiq_spex.games.encoders import POOLS, Pooling
-from shapiq_spex.games.scorers import check_choice, check_length
+from shapiq_spex.games.models.encoders import POOLS, Pooling
+from shapiq_spex.games.models.scorers import check_choice, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.ablated import Rows
-    from shapiq_spex.games.local import LocalModel
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.components.ablated import Rows
+    from shapiq_spex.games.models.local import LocalModel
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = [
     "ChoiceMetric",
@@ -194,7 +194,7 @@ class SimilarityMetric(_LabelMetric):
             model finds closest.
         value: As in `ClassMetric`; "score" is scale times the cosine with the right candidate.
         scale: What cosines are multiplied by, 20 in the training of MiniLM and its kin.
-        pooling: "mean" or "cls"; see `shapiq_spex.games.encoders.SimilarityScorer`.
+        pooling: "mean" or "cls"; see `shapiq_spex.games.models.encoders.SimilarityScorer`.
 
     Raises:
         ValueError: If value or pooling is unknown.

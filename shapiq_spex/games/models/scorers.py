@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shapiq_spex.games.loading import load_model
-from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.models.loading import load_model
+from shapiq_spex.games.prompts.spans import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Encoding", "LocalScorer", "Scorer", "check_batch_size", "check_choice", "check_length"]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from scipy.special import log_softmax
 
-from shapiq_spex.games.examples import rows_of
+from shapiq_spex.games.training.examples import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.examples import Data
+    from shapiq_spex.games.training.examples import Data
 
 __all__ = ["Learner", "SklearnLearner", "checked_seeds"]
 
@@ -73,7 +73,7 @@ class SklearnLearner:
 
     Examples:
         >>> from sklearn.neighbors import KNeighborsClassifier
-        >>> from shapiq_spex.games.examples import Data
+        >>> from shapiq_spex.games.training.examples import Data
         >>> data = Data.of([[0.0], [1.0]], [0, 1], [[0.2]], [0])
         >>> learner = SklearnLearner(KNeighborsClassifier(1))
         >>> _, scores = next(learner.train(data, np.array([[True, True]])))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.games.anatomy import Anatomy, channels
-from shapiq_spex.games.hooks import (
+from shapiq_spex.games.components.anatomy import Anatomy, channels
+from shapiq_spex.games.components.hooks import (
     Site,
     changed,
     one_at_a_time,
@@ -19,18 +19,18 @@ from shapiq_spex.games.hooks import (
     recorded_layer,
     started_at,
 )
-from shapiq_spex.games.inference import inference
-from shapiq_spex.games.local import in_batches, some_pad_id
+from shapiq_spex.games.models.inference import inference
+from shapiq_spex.games.models.local import in_batches, some_pad_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.ablation import Ablation, Fill
-    from shapiq_spex.games.anatomy import ComponentPlayer
-    from shapiq_spex.games.local import LocalModel
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.components.ablation import Ablation, Fill
+    from shapiq_spex.games.components.anatomy import ComponentPlayer
+    from shapiq_spex.games.models.local import LocalModel
+    from shapiq_spex.games.prompts.spans import TokenIds
 
     Read = Callable[[Any, "Rows"], Any]
 

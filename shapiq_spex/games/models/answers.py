@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 
-from shapiq_spex.games.scorers import check_choice
+from shapiq_spex.games.models.scorers import check_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from shapiq_spex.games.local import text_config
+from shapiq_spex.games.models.local import text_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

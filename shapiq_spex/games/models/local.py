@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.games.inference import inference
-from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.models.inference import inference
+from shapiq_spex.games.prompts.spans import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Batch", "LocalModel", "in_batches", "some_pad_id", "text_config"]
 

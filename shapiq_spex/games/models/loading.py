@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shapiq_spex.games.local import LocalModel, text_config
+from shapiq_spex.games.models.local import LocalModel, text_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from shapiq_spex.games.spans import find_once, strip
+from shapiq_spex.games.prompts.spans import find_once, strip
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from shapiq_spex.games.spans import Span
+    from shapiq_spex.games.prompts.spans import Span
 
 __all__ = ["Part", "Prompt"]
 

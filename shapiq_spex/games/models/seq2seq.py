@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shapiq_spex.games.inference import inference
-from shapiq_spex.games.language import AnswerScorer
-from shapiq_spex.games.local import Batch, in_batches
+from shapiq_spex.games.models.inference import inference
+from shapiq_spex.games.models.language import AnswerScorer
+from shapiq_spex.games.models.local import Batch, in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.answers import Answer, Value
-    from shapiq_spex.games.prompts import Prompt
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.models.answers import Answer, Value
+    from shapiq_spex.games.prompts.prompt import Prompt
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Seq2SeqScorer"]
 
@@ -24,8 +24,8 @@ __all__ = ["Seq2SeqScorer"]
 class Seq2SeqScorer(AnswerScorer):
     """How likely an encoder-decoder model finds an answer to a prompt.
 
-    The arguments and values are those of `shapiq_spex.games.causal.CausalScorer` and
-    `shapiq_spex.games.answers.AnswerReader`. The prompt is what the encoder reads, and the encoder
+    The arguments and values are those of `shapiq_spex.games.models.causal.CausalScorer` and
+    `shapiq_spex.games.models.answers.AnswerReader`. The prompt is what the encoder reads, and it
     runs once per sequence, however many answers are scored. Special tokens around the answer are
     not scored.
 

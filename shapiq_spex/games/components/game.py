@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from shapiq import Game
 
-from shapiq_spex.games.ablated import AblatedModel
-from shapiq_spex.games.ablation import MeanAblation, ResampleAblation, ZeroAblation
-from shapiq_spex.games.anatomy import Anatomy, make_component_players
+from shapiq_spex.games.components.ablated import AblatedModel
+from shapiq_spex.games.components.ablation import MeanAblation, ResampleAblation, ZeroAblation
+from shapiq_spex.games.components.anatomy import Anatomy, make_component_players
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.encoders import packaged_minilm
-from shapiq_spex.games.loading import load_model, token_limit
-from shapiq_spex.games.local import LocalModel
 from shapiq_spex.games.memory import Memory, not_finite
-from shapiq_spex.games.scorers import check_batch_size, check_choice, check_length
+from shapiq_spex.games.models.encoders import packaged_minilm
+from shapiq_spex.games.models.loading import load_model, token_limit
+from shapiq_spex.games.models.local import LocalModel
+from shapiq_spex.games.models.scorers import check_batch_size, check_choice, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.ablation import Ablation, AblationKind
-    from shapiq_spex.games.anatomy import ComponentPlayer, Components
-    from shapiq_spex.games.metrics import Metric
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.components.ablation import Ablation, AblationKind
+    from shapiq_spex.games.components.anatomy import ComponentPlayer, Components
+    from shapiq_spex.games.components.metrics import Metric
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["ComponentGame"]
 
@@ -61,7 +61,7 @@ class ComponentGame(Game):
         inputs: The examples: texts, or lists of token ids.
         metric: What is read of each example: `ClassMetric`, `ChoiceMetric`, `SimilarityMetric`,
             `NextTokenMetric`, or a function of the model's output and the
-            `shapiq_spex.games.ablated.Rows` that returns a tensor of shape (rows,).
+            `shapiq_spex.games.components.ablated.Rows` that returns a tensor of shape (rows,).
         players: "heads", "attentions", "mlps", "neurons" or "layers"; a list of such words, of
             names such as "L2.H5", "L2.N7", "L2.ATTN", "L2.MLP", "L2", and of lists of names, each
             of them one player; or a dictionary of named groups.
@@ -71,7 +71,7 @@ class ComponentGame(Game):
             ``ResampleAblation(reference, random_state)``.
         tokenizer: The tokenizer, needed with a model object and texts only.
         batch_size: Rows per forward pass, a row being one example for one coalition.
-        device: Where to run; see `shapiq_spex.games.loading.load_model`.
+        device: Where to run; see `shapiq_spex.games.models.loading.load_model`.
         progress: Whether to show a bar.
 
     Attributes:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.games.inference import inference
-from shapiq_spex.games.language import AnswerScorer
-from shapiq_spex.games.local import Batch, in_batches
-from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.models.inference import inference
+from shapiq_spex.games.models.language import AnswerScorer
+from shapiq_spex.games.models.local import Batch, in_batches
+from shapiq_spex.games.prompts.spans import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.answers import Answer, Value
-    from shapiq_spex.games.prompts import Prompt
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.models.answers import Answer, Value
+    from shapiq_spex.games.prompts.prompt import Prompt
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["CausalScorer"]
 
@@ -38,8 +38,8 @@ class _Prefix:
 class CausalScorer(AnswerScorer):
     """How likely a causal language model finds an answer after a prompt.
 
-    The values are those of `shapiq_spex.games.answers.AnswerReader`. Sequences are padded on the
-    right, where no token can see the padding, so positions are right for every architecture and no
+    The values are those of `shapiq_spex.games.models.answers.AnswerReader`. Sequences are padded on
+    the right, where no token can see the padding, so positions are right for every architecture and no
     attention mask is needed. What all sequences of a call begin with is run once and its keys and
     values are shared.
 
@@ -59,7 +59,7 @@ class CausalScorer(AnswerScorer):
         kl: Whether the divergence is among the outputs, so that it can be read later.
         max_new_tokens: The most tokens of a generated answer.
         batch_size: Sequences per forward pass.
-        device: Where to run; see `shapiq_spex.games.loading.load_model`.
+        device: Where to run; see `shapiq_spex.games.models.loading.load_model`.
 
     Raises:
         ImportError: If torch or transformers is missing.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from shapiq_spex.games.spans import cut, find_once, owners_of_tokens
+from shapiq_spex.games.prompts.spans import cut, find_once, owners_of_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from shapiq_spex.games.prompts import Prompt
-    from shapiq_spex.games.spans import Encoding, Span
+    from shapiq_spex.games.prompts.prompt import Prompt
+    from shapiq_spex.games.prompts.spans import Encoding, Span
 
 __all__ = ["Player", "PlayerKind", "Players", "distinct", "make_players", "readable"]
 
@@ -57,8 +57,8 @@ class Player:
 def make_players(prompt: Prompt, players: Players, encoding: Encoding) -> tuple[Player, ...]:
     r"""Cut what may go of a prompt into players and give them their tokens.
 
-    Which token belongs to whom is said in `shapiq_spex.games.spans.owners_of_tokens`. Tokens of no
-    player, special tokens among them, always stay. Tokens made from the same character, as
+    Which token belongs to whom is said in `shapiq_spex.games.prompts.spans.owners_of_tokens`. Tokens of
+    no player, special tokens among them, always stay. Tokens made from the same character, as
     byte-level tokenizers make them from an emoji, are one player.
 
     Args:

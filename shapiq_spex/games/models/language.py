@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.games.answers import Answer, AnswerReader
-from shapiq_spex.games.prompts import Prompt
-from shapiq_spex.games.scorers import LocalScorer
+from shapiq_spex.games.models.answers import Answer, AnswerReader
+from shapiq_spex.games.models.scorers import LocalScorer
+from shapiq_spex.games.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.answers import Value
-    from shapiq_spex.games.spans import Encoding, TokenIds
+    from shapiq_spex.games.models.answers import Value
+    from shapiq_spex.games.prompts.spans import Encoding, TokenIds
 
 __all__ = ["AnswerScorer"]
 
@@ -26,7 +26,7 @@ class AnswerScorer(AnswerReader, LocalScorer):
     """How likely a language model finds an answer; the base of the causal and the seq2seq scorer.
 
     One forward pass per sequence scores all tokens of an answer; what is kept of them and read from
-    that is said in `shapiq_spex.games.answers.AnswerReader`.
+    that is said in `shapiq_spex.games.models.answers.AnswerReader`.
 
     Attributes:
         prompt: What the answer is an answer to.

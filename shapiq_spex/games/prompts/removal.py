@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from shapiq_spex.games.spans import strip
+from shapiq_spex.games.prompts.spans import strip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.players import Player
-    from shapiq_spex.games.scorers import Scorer
-    from shapiq_spex.games.spans import Encoding, Span
-    from shapiq_spex.games.substitution import Replacements
+    from shapiq_spex.games.models.scorers import Scorer
+    from shapiq_spex.games.prompts.players import Player
+    from shapiq_spex.games.prompts.spans import Encoding, Span
+    from shapiq_spex.games.prompts.substitution import Replacements
 
 __all__ = [
     "Delete",

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from shapiq_spex.games.answers import Answer, AnswerReader
-from shapiq_spex.games.prompts import Prompt
-from shapiq_spex.games.scorers import check_choice
-from shapiq_spex.games.server import Server
-from shapiq_spex.games.spans import Encoding
+from shapiq_spex.games.models.answers import Answer, AnswerReader
+from shapiq_spex.games.models.scorers import check_choice
+from shapiq_spex.games.models.server import Server
+from shapiq_spex.games.prompts.prompt import Prompt
+from shapiq_spex.games.prompts.spans import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.answers import Value
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.models.answers import Value
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Interface", "RemoteScorer"]
 
@@ -35,8 +35,8 @@ class RemoteScorer(AnswerReader):
     """How likely a language model behind a server finds an answer.
 
     What may go are characters of the prompt; the server cuts what is left into tokens. The values
-    are those of `shapiq_spex.games.answers.AnswerReader`, without the divergence. A probability
-    the server rounds to one is taken for 1 - 2^-24. Servers do not promise equal numbers for equal
+    are those of `shapiq_spex.games.models.answers.AnswerReader`, without the divergence. A
+    probability the server rounds to one is taken for 1 - 2^-24. Servers do not promise equal numbers for equal
     requests.
 
     Args:
@@ -53,7 +53,7 @@ class RemoteScorer(AnswerReader):
             "log_prob".
         span: The tokens of the answer that count.
         concurrency: How many requests are under way at once.
-        server: Further settings of `shapiq_spex.games.server.Server`: key_variable, timeout,
+        server: Further settings of `shapiq_spex.games.models.server.Server`: key_variable, timeout,
             attempts, pause.
 
     Raises:

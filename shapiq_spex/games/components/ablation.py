@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.prompts.spans import TokenIds
 
     Activations = Iterable[tuple[NDArray[np.intp], list[Any]]]
     Record = Callable[[Sequence[TokenIds]], Activations]

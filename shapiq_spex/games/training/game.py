@@ -8,24 +8,24 @@ import numpy as np
 from shapiq import Game
 
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.examples import Data, grouped
-from shapiq_spex.games.learners import SklearnLearner
-from shapiq_spex.games.measures import (
+from shapiq_spex.games.memory import Memory
+from shapiq_spex.games.training.examples import Data, grouped
+from shapiq_spex.games.training.learners import SklearnLearner
+from shapiq_spex.games.training.measures import (
     CLASSIFICATION,
     REGRESSION,
     class_codes,
     class_measures,
     error_measures,
 )
-from shapiq_spex.games.memory import Memory
-from shapiq_spex.games.retraining import TorchLearner
+from shapiq_spex.games.training.retraining import TorchLearner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from shapiq_spex.games.learners import Learner
+    from shapiq_spex.games.training.learners import Learner
 
     Metric = Callable[[NDArray[np.float64], NDArray[Any]], ArrayLike]
 
@@ -43,7 +43,7 @@ class TrainingGame(Game):
 
     Args:
         learner: What is trained; `from_sklearn` and `from_torch` make one. See
-            `shapiq_spex.games.learners.Learner`.
+            `shapiq_spex.games.training.learners.Learner`.
         X: Inputs of the training examples, one a row.
         y: Their labels or targets, shape (examples,).
         X_test: Inputs of the test points.
@@ -120,7 +120,7 @@ class TrainingGame(Game):
         """Return the game of a scikit-learn estimator.
 
         The settings and errors are those of `TrainingGame` and
-        `shapiq_spex.games.learners.SklearnLearner`: seeds, min_examples.
+        `shapiq_spex.games.training.learners.SklearnLearner`: seeds, min_examples.
 
         Examples:
             >>> from sklearn.linear_model import LogisticRegression
@@ -142,8 +142,8 @@ class TrainingGame(Game):
 
         The labels are whole numbers, the places of the module's outputs; targets of another type
         make it a regression. The settings and errors are those of `TrainingGame` and
-        `shapiq_spex.games.retraining.TorchLearner`: optimizer, lr, momentum, weight_decay, epochs,
-        batch_size, seeds, at_once, device.
+        `shapiq_spex.games.training.retraining.TorchLearner`: optimizer, lr, momentum, weight_decay,
+        epochs, batch_size, seeds, at_once, device.
 
         Examples:
             >>> import pytest

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
 
-from shapiq_spex.games.scorers import LocalScorer, check_choice, check_length
+from shapiq_spex.games.models.scorers import LocalScorer, check_choice, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.spans import TokenIds
+    from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["POOLS", "ClassScorer", "Output", "Pooling", "SimilarityScorer", "packaged_minilm"]
 
@@ -38,7 +38,7 @@ class ClassScorer(LocalScorer):
             two classes, and the only one of one.
         output: "log_odds", "logit" or "probability".
         batch_size: Sequences per forward pass.
-        device: Where to run; see `shapiq_spex.games.loading.load_model`.
+        device: Where to run; see `shapiq_spex.games.models.loading.load_model`.
 
     Raises:
         ImportError: If torch or transformers is missing.
@@ -122,7 +122,7 @@ class SimilarityScorer(LocalScorer):
         query: A query, which takes the place of the labels.
         pooling: "mean" or "cls".
         batch_size: Sequences per forward pass.
-        device: Where to run; see `shapiq_spex.games.loading.load_model`.
+        device: Where to run; see `shapiq_spex.games.models.loading.load_model`.
 
     Raises:
         ImportError: If torch, transformers or the package of "minilm" is missing.

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from shapiq_spex.games.learners import checked_seeds
-from shapiq_spex.games.local import in_batches
-from shapiq_spex.games.stacked import Optimizer, StackedModels, class_loss, squared_loss, trainable
+from shapiq_spex.games.models.local import in_batches
+from shapiq_spex.games.training.learners import checked_seeds
+from shapiq_spex.games.training.stacked import (
+    Optimizer,
+    StackedModels,
+    class_loss,
+    squared_loss,
+    trainable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.examples import Data
+    from shapiq_spex.games.training.examples import Data
 
 __all__ = ["TorchLearner"]
 

@@ -1,0 +1,1 @@
+"""Models that turn token sequences into numbers."""

@@ -1,0 +1,1 @@
+"""Games whose players are training examples."""
