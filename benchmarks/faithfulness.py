@@ -143,7 +143,8 @@ def judge(found, truth, with_indices):
     predicted = found.get("predicted")
     if "fourier" in found:
         series = FourierSeries.from_terms(truth.n, found["fourier"])
-        predicted = series(truth.judged)
+        is_table = isinstance(truth.game, Table)  # judged on every coalition, in its order
+        predicted = series.to_table() if is_table else series(truth.judged)
         if with_indices:
             values = {index: indices_of(series, index) for index in INDICES}
     elif "moebius" in found:

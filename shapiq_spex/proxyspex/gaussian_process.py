@@ -31,9 +31,9 @@ class GaussianProcess:
     """The product-kernel Gaussian process as a surrogate of a game.
 
     The hyper-parameters maximise the marginal likelihood of the values with log b_i shrunk towards
-    their common mean, log b_i ~ N(mean, 1 / shrinkage). A second process learns the values' normal
-    scores; its predictions, brought back through the link that the values show, are blended with
-    those of the first where that is better on rows held out.
+    their common mean, log b_i ~ N(mean, 1 / shrinkage), and weak priors on the others. A second
+    process learns the values' normal scores; its predictions, brought back through the link that
+    the values show, are blended with those of the first where that is better on rows held out.
 
     With at most 16 players the series is exact, and equal to the values where they are known.
     Beyond, the posterior mean is read out by extending the strongest sets one player at a time,
