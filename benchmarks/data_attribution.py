@@ -2,7 +2,7 @@
 true when models are really trained without the examples, and models trained side by side cost less
 than one after the other. And question: does the series tell which examples to drop?
 
-It does better than Shapley values and, within the noise, than chance, but not than dropping the
+It is two standard errors ahead of Shapley values and one ahead of chance, but behind dropping the
 copies, where it is known which they are.
 
 The digits that come with scikit-learn and a small convolutional network, on a CPU. The training set
