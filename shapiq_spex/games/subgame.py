@@ -162,8 +162,8 @@ def groups_of(game: TextGame, pieces: Players) -> dict[str, list[int]]:
         game: A game whose players lie in the text.
         pieces: "words", "sentences", "paragraphs", "parts", a pattern or pieces of the text, as for
             `shapiq_spex.games.prompts.players.make_players`. A player between two pieces goes with
-            the earlier one, and one before all of them with the first; pieces in which no player begins
-            are left out.
+            the earlier one, and one before all of them with the first; pieces in which no player
+            begins are left out.
 
     Raises:
         ValueError: If the pieces cannot be found in the text.

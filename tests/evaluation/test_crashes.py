@@ -179,7 +179,7 @@ def test_ctrl_c_while_a_batch_is_recorded_costs_nothing(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_at_any_moment_leaves_no_lock_and_no_transaction_behind(tmp_path):
     """The game takes no time, so most of these hit the recording."""
-    rng = np.random.default_rng(0)
+    rng, rows = np.random.default_rng(0), draw(10, 200)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         for trial in range(40):
@@ -187,13 +187,13 @@ def test_ctrl_c_at_any_moment_leaves_no_lock_and_no_transaction_behind(tmp_path)
             evaluator = quiet(game, store=tmp_path / str(trial))
             with suppress(KeyboardInterrupt):
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-4, 1e-2))
-                evaluator(draw(10, 200))
+                evaluator(rows)
                 signal.setitimer(signal.ITIMER_REAL, 0)
             found = []
-            other = threading.Thread(target=lambda: found.append(evaluator(draw(10, 200))))  # noqa: B023
+            other = threading.Thread(target=lambda: found.append(evaluator(rows)))  # noqa: B023
             other.start()
             other.join(30)
-            np.testing.assert_array_equal(found, [truth(draw(10, 200))])
+            np.testing.assert_array_equal(found, [truth(rows)])
             assert len(Store(tmp_path / str(trial))) == 200
             assert evaluator.n_evaluated <= game.n_asked <= 200 + BATCH
             evaluator.close()

@@ -39,9 +39,9 @@ class CausalScorer(AnswerScorer):
     """How likely a causal language model finds an answer after a prompt.
 
     The values are those of `shapiq_spex.games.models.answers.AnswerReader`. Sequences are padded on
-    the right, where no token can see the padding, so positions are right for every architecture and no
-    attention mask is needed. What all sequences of a call begin with is run once and its keys and
-    values are shared.
+    the right, where no token can see the padding, so positions are right for every architecture and
+    no attention mask is needed. What all sequences of a call begin with is run once and its keys
+    and values are shared.
 
     Args:
         model: A causal language model: its name on the hub, a local folder, or the model itself,

@@ -36,8 +36,8 @@ class RemoteScorer(AnswerReader):
 
     What may go are characters of the prompt; the server cuts what is left into tokens. The values
     are those of `shapiq_spex.games.models.answers.AnswerReader`, without the divergence. A
-    probability the server rounds to one is taken for 1 - 2^-24. Servers do not promise equal numbers for equal
-    requests.
+    probability the server rounds to one is taken for 1 - 2^-24. Servers do not promise equal
+    numbers for equal requests.
 
     Args:
         url: The address, such as "https://api.openai.com/v1".

@@ -57,8 +57,8 @@ class Player:
 def make_players(prompt: Prompt, players: Players, encoding: Encoding) -> tuple[Player, ...]:
     r"""Cut what may go of a prompt into players and give them their tokens.
 
-    Which token belongs to whom is said in `shapiq_spex.games.prompts.spans.owners_of_tokens`. Tokens of
-    no player, special tokens among them, always stay. Tokens made from the same character, as
+    Which token belongs to whom is said in `shapiq_spex.games.prompts.spans.owners_of_tokens`.
+    Tokens of no player, special tokens among them, always stay. Tokens made from the same character, as
     byte-level tokenizers make them from an emoji, are one player.
 
     Args:
