@@ -58,8 +58,8 @@ def make_players(prompt: Prompt, players: Players, encoding: Encoding) -> tuple[
     r"""Cut what may go of a prompt into players and give them their tokens.
 
     Which token belongs to whom is said in `shapiq_spex.games.prompts.spans.owners_of_tokens`.
-    Tokens of no player, special tokens among them, always stay. Tokens made from the same character, as
-    byte-level tokenizers make them from an emoji, are one player.
+    Tokens of no player, special tokens among them, always stay. Tokens made from the same
+    character, as byte-level tokenizers make them from an emoji, are one player.
 
     Args:
         prompt: The text, and the parts of it that may go.
