@@ -83,7 +83,8 @@ def serve_role(role, address):
     if role == "peers":
         serve(address, peers.warm(), peers.METHODS)
         return
-    methods = {"gp": surrogate(), "gbt": surrogate(proxy="gbt"), "spex": spex, "decode": decode}
+    methods = {"gp": surrogate(index="FBII"), "gp-ends": surrogate(index="k-SII")}
+    methods |= {"gbt": surrogate(proxy="gbt"), "spex": spex, "decode": decode}
     for method in ("gp", "gbt"):
         job = {"n": 6, "budget": 60, "seed": 0}
         methods[method](job, lambda masks: masks[:, 0] + 1.0 * masks[:, 1] * masks[:, 2])
@@ -236,7 +237,8 @@ def r2(bench, seed):
     for game in bench.real:
         methods = [m for m in peers.JUDGED_BY_R2 if game.n <= peers.LARGEST.get(m, game.n)]
         budgets = budgets_of(game.n)
-        bench.run(game, budgets, seed, [*OURS, "decode", *methods])
+        ours = [m for m in OURS if game.is_table or m != "gp-ends"]  # alike beyond 16 players
+        bench.run(game, budgets, seed, [*ours, "decode", *methods])
         bench.run(game, [2 * budgets[-1], 4 * budgets[-1]], seed, ["proxyspex"])
 
 

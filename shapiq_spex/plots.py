@@ -35,7 +35,7 @@ def plot_interactions(
         recovery: What ``recover`` returned.
         index: As in :meth:`shapiq_spex.Recovery.interactions`.
         max_order: Likewise.
-        names: Names of the n players; their numbers if left out.
+        names: Names of the n players; those the result knows, or their numbers, if left out.
         top: Number of interactions to draw, at least 1.
         ax: Where to draw; a new figure if left out.
 
@@ -56,6 +56,7 @@ def plot_interactions(
     """
     import matplotlib.pyplot as plt
 
+    names = recovery.names if names is None else names
     _check(recovery.series.n, names, top)
     frame = recovery.to_frame(index, max_order).head(top)
     if ax is None:

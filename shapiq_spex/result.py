@@ -169,9 +169,8 @@ class Recovery:
             (their names, or numbers where the game gives none), order, value, standard_error (the
             root mean squared error to expect, which counts shrinkage in), lower and upper (ends of
             an interval that covers the exact value in about nine of ten cases) and significant
-            (with at most a tenth of false discoveries to expect among the single players, and among
-            the larger sets). Where nothing is known of the error, it is NaN and nothing is
-            significant.
+            (in nine of ten results none of them is false, of the single players as of the larger
+            sets). Where nothing is known of the error, it is NaN and nothing is significant.
 
         Raises:
             ValueError: As :meth:`interactions`, or if a player or the unit is unknown or the unit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -29,6 +29,7 @@ from shapiq_spex.evaluation.store import Store
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -303,19 +304,19 @@ class Evaluator(Game):
         size = self._rows_a_batch(len(missing))
         pending = Pending(missing, size, self._ledger.missing)
         results = evaluated(pending, self.game, self.n_players, self._token)
-        shown = {"desc": "Evaluating", "unit": "mask", "disable": not self.progress}
-        bar = tqdm(total=n_asked, initial=n_asked - len(missing), **shown)
+        known = n_asked - len(missing)
         try:
-            with bar, silenced(self.game), closing(results):
+            with _bar(self.progress, n_asked, known) as show, silenced(self.game), closing(results):
                 for batch, outputs in results:
                     self._ledger.n_evaluated += len(batch.keys)
-                    bar.update(len(batch.keys))
+                    known += len(batch.keys)
+                    show(len(batch.keys))
                     try:
                         if not self._record(batch.keys, outputs):
                             pending.part_ways()
                     except Exception as error:  # raised when all that runs is in
                         pending.fail(error)
-                bar.update(n_asked - bar.n)  # what other processes did meanwhile
+                show(n_asked - known)  # what other processes did meanwhile
         finally:
             if pending.size < size:
                 self._ledger.fits = pending.size
@@ -347,3 +348,16 @@ class Evaluator(Game):
             + " and in this exception (evaluated_coalitions, evaluated_values). The same call again"
             " pays for the others only."
         )
+
+
+@contextmanager
+def _bar(shown: bool, total: int, known: int) -> Iterator[Callable[[int], object]]:
+    """A bar to be told of masks done; without one tqdm stays out of it altogether.
+
+    Even a disabled bar takes the lock of all bars, which an ill-timed Ctrl-C leaves held.
+    """
+    if shown:
+        with tqdm(total=total, initial=known, desc="Evaluating", unit="mask") as bar:
+            yield bar.update
+    else:
+        yield lambda _: None

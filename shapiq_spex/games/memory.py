@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -65,7 +66,8 @@ class Memory:
 
     def _run(self, missing: dict[bytes, NDArray[Any]], scorer: Scores, progress: bool) -> None:
         keys = list(missing)
-        with tqdm(total=len(keys), disable=not progress, **self._shown) as bar:
+        # Even a disabled bar takes the lock of all bars, which an ill-timed Ctrl-C leaves held.
+        with tqdm(total=len(keys), **self._shown) if progress else nullcontext() as bar:
             for index, outputs in scorer.score(list(missing.values())):
                 self._outputs.update(
                     (keys[i], np.array(row, dtype=np.float64))
@@ -73,7 +75,8 @@ class Memory:
                     if np.isfinite(row).all()
                 )
                 self.n_run += len(index)
-                bar.update(len(index))
+                if bar is not None:
+                    bar.update(len(index))
 
 
 def not_finite(failed: int, total: int) -> str:
