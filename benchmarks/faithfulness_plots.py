@@ -19,7 +19,7 @@ def draw(rows, path):
     shown = [m for m in rows.methods if m in MINE or _has_r2(rows, m)]
     style = {m: _thin(k, plt.get_cmap("tab10").colors) for k, m in enumerate(shown)}
     style["proxyspex"] = {"color": "blue", "lw": 2, "ls": "--", "marker": "s", "ms": 4}
-    for mine, colour in zip(MINE, ("black", "grey", "red", "orange"), strict=True):
+    for mine, colour in zip(MINE, ("black", "dimgrey", "grey", "red", "orange"), strict=True):
         style[mine] = {"color": colour, "lw": 2.5, "marker": "o", "ms": 4}
     for axis, family in zip(panels, families[:7], strict=False):
         _panel(rows, axis, family, shown, style)
