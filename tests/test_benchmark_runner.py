@@ -6,7 +6,8 @@ import pytest
 
 import naive
 from approximators import FEW_TREES, random_table
-from shapiq_spex import ProxySPEX
+from shapiq_spex import SPEX, ProxySPEX
+from shapiq_spex.spex.plan import largest_design
 
 pytest.importorskip(
     "shapiq_benchmark", reason="shapiq_benchmark comes with shapiq 1.8", exc_type=ImportError
@@ -17,7 +18,7 @@ CASES = [("SV", 1), ("BV", 1)] + [
     for index in ("Moebius", "SII", "k-SII", "STII", "FSII", "FBII", "BII")
     for order in (1, 2)
 ]
-N = 6
+N, CODED = 9, 300
 
 
 class ProxySPEXTrees(ProxySPEX):
@@ -48,13 +49,14 @@ def benchmark():
 def test_no_run_fails_and_all_coalitions_are_exact(benchmark, index, order):
     from shapiq_benchmark import run
 
+    assert largest_design(N, CODED, 5) is not None
     table = run(
-        benchmark, [ProxySPEX, ProxySPEXTrees], [20, 2**N], index=index, order=order,
+        benchmark, [ProxySPEX, ProxySPEXTrees, SPEX], [20, CODED, 2**N], index=index, order=order,
         with_faithfulness=True,
     )  # fmt: skip
-    assert len(table) == 4
+    assert len(table) == 9
     assert set(table.status) == {"ok"}, table.error.tolist()
-    assert set(table.approximator) == {"ProxySPEX", "ProxySPEXTrees"}
+    assert set(table.approximator) == {"ProxySPEX", "ProxySPEXTrees", "SPEX"}
     exact = table[table.budget == 2**N]
     assert (exact.mse < 1e-12).all()
     assert set(table.scored_orders) == {"1" if order == 1 else "1-2"}
