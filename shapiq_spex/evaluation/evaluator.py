@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 import numpy as np
 from shapiq import Game
-from tqdm.auto import tqdm
 
+from shapiq_spex.evaluation.bars import progress_bar
 from shapiq_spex.evaluation.batches import Pending, evaluated
 from shapiq_spex.evaluation.engines import n_workers
 from shapiq_spex.evaluation.estimate import Estimate, estimated
@@ -29,7 +29,6 @@ from shapiq_spex.evaluation.store import Store
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -306,7 +305,11 @@ class Evaluator(Game):
         results = evaluated(pending, self.game, self.n_players, self._token)
         known = n_asked - len(missing)
         try:
-            with _bar(self.progress, n_asked, known) as show, silenced(self.game), closing(results):
+            with (
+                progress_bar(self.progress, n_asked, known) as show,
+                silenced(self.game),
+                closing(results),
+            ):
                 for batch, outputs in results:
                     self._ledger.n_evaluated += len(batch.keys)
                     known += len(batch.keys)
@@ -348,16 +351,3 @@ class Evaluator(Game):
             + " and in this exception (evaluated_coalitions, evaluated_values). The same call again"
             " pays for the others only."
         )
-
-
-@contextmanager
-def _bar(shown: bool, total: int, known: int) -> Iterator[Callable[[int], object]]:
-    """A bar to be told of masks done; without one tqdm stays out of it altogether.
-
-    Even a disabled bar takes the lock of all bars, which an ill-timed Ctrl-C leaves held.
-    """
-    if shown:
-        with tqdm(total=total, initial=known, desc="Evaluating", unit="mask") as bar:
-            yield bar.update
-    else:
-        yield lambda _: None
