@@ -250,11 +250,12 @@ def measure(game, names, seeds):
             start = time.process_time()
             stages, last, subgame = run(paid, budget, seed)
             seconds = time.process_time() - start
-            assert paid.n_evaluated <= budget
+            masks = paid.n_evaluated  # those that judge the result come on top
+            assert masks <= budget
             first, rng = stages[0], np.random.default_rng(1000 + seed)
             best = most_valuable(last, subgame.groups)
             fits = r2(first.recovery.series, first.game, rng), r2(last.series, subgame, rng)
-            figures.append((paid.n_evaluated, seconds, *fits, drop(game, best)))
+            figures.append((masks, seconds, *fits, drop(game, best)))
             found.setdefault(name, [names[i] for i in best])
         masks, seconds, coarse, fine, fall = np.mean(figures, axis=0)
         units = first.game.n_players, subgame.n_players

@@ -57,7 +57,7 @@ class Estimate:
 
 def estimated(evaluator: Evaluator, budget: int, size: int, price: float | None) -> Estimate:
     """Evaluate a few batches of at most ``size`` masks; see `Evaluator.estimate`."""
-    rng = np.random.default_rng(0)
+    rng, budget = np.random.default_rng(0), min(budget, 2**evaluator.n_players)
     size = min(size, max(_LEAST, budget // _PART))
     rounds = [_timed_round(evaluator, size, rng) for _ in range(1 + _ROUNDS)]
     rounds = [(rows, seconds) for rows, seconds in rounds if len(rows)]

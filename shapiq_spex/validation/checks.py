@@ -13,7 +13,7 @@ from shapiq_spex.validation.curves import curves
 from shapiq_spex.validation.faithfulness import faithfulness
 from shapiq_spex.validation.purse import Purse
 from shapiq_spex.validation.refits import null_control, same_method, stability
-from shapiq_spex.validation.spots import spots, strongest
+from shapiq_spex.validation.spots import FEWEST, spots, strongest
 from shapiq_spex.validation.verdict import Validation
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def validate(
         >>> table.loc["additive game", ["result", "chance"]].tolist(), checked.n_new <= 200
         ([1.0, 0.0], True)
     """
-    _check(result, game, budget)
+    _check(result, game, budget, contexts)
     rng = np.random.default_rng(random_state)
     index = index or ("BII" if result.index in ("SV", "BV") else result.index)
     max_order = max(2, result.max_order if max_order is None else max_order)
@@ -121,7 +121,10 @@ def validate(
     )
 
 
-def _check(result: Recovery, game: Any, budget: int) -> None:
+def _check(result: Recovery, game: Any, budget: int, contexts: int) -> None:
+    if contexts < FEWEST:
+        msg = f"validate needs at least {FEWEST} contexts of each interaction, got {contexts!r}."
+        raise ValueError(msg)
     whole = isinstance(budget, int | np.integer) and not isinstance(budget, bool)
     if not whole or budget < 0:
         msg = f"validate needs a budget that is a whole number of at least 0, got {budget!r}."

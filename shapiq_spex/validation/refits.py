@@ -30,7 +30,7 @@ METHODS |= {name: getattr(simple, name) for name in simple.__all__}
 
 
 def same_method(result: Recovery) -> SpectralApproximator:
-    """The approximator of a result, as far as its ledger tells, with the same seed.
+    """The approximator of a result, as far as its ledger tells, with the same seed and index.
 
     Raises:
         ValueError: If the ledger does not tell.
@@ -42,7 +42,12 @@ def same_method(result: Recovery) -> SpectralApproximator:
             f"{', '.join(METHODS)}; give validate the approximator."
         )
         raise ValueError(msg)
-    found: SpectralApproximator = method(n=result.series.n, random_state=result.ledger.seed)
+    found: SpectralApproximator = method(
+        n=result.series.n,
+        index=result.index,  # it has a part in which masks are drawn
+        max_order=result.max_order,
+        random_state=result.ledger.seed,
+    )
     return found
 
 

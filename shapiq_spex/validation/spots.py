@@ -71,6 +71,9 @@ def spot_check(
         >>> checked[["label", "said", "found", "confirmed"]].round(3).to_dict("records")
         [{'label': '0 × 1', 'said': 3.0, 'found': 3.0, 'confirmed': True}]
     """
+    if contexts < FEWEST:
+        msg = f"spot_check needs at least {FEWEST} contexts of each interaction, got {contexts!r}."
+        raise ValueError(msg)
     if interactions is None:
         sets = strongest(result, top, index, max_order)
     else:

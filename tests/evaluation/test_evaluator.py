@@ -315,7 +315,7 @@ def test_an_estimate_costs_little_and_wastes_nothing(capfd):
 def test_an_estimate_of_a_small_game_ends():
     game = CountingGame(2)
     evaluator = quiet(game)
-    assert evaluator.estimate(4).timed == 4
+    assert (found := evaluator.estimate(1000)).timed == found.masks == 4
     again = evaluator.estimate(4)
     assert (again.timed, again.seconds, again.tokens, again.dollars) == (0, 0.0, None, None)
     with pytest.raises(ValueError, match="budget to be a positive whole number, got 0"):

@@ -196,6 +196,22 @@ def test_a_key_that_is_not_there_is_named(serve):
     assert not serve.state["asked"]
 
 
+def test_white_space_around_a_key_does_not_count_and_odd_characters_are_no_key(serve, monkeypatch):
+    monkeypatch.setenv("SECRET", f" {KEY}\n")
+    scorer_of(serve)
+    assert {key for _, _, key in serve.state["asked"]} == {f"Bearer {KEY}"}
+    monkeypatch.setenv("SECRET", f"{KEY}\n{KEY}")
+    with pytest.raises(ValueError, match="SECRET holds no key") as caught:
+        scorer_of(serve)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("wanted", ["-1", "nan", "inf", "86400", "tomorrow", None])
+def test_no_server_decides_on_an_endless_pause(wanted):
+    assert 0.5 <= Server("https://host/v1", pause=1.0)._pause(1, wanted) <= 1.0
+    assert Server("https://host/v1")._pause(1, "3") == 3.0
+
+
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [

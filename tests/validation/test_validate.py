@@ -18,6 +18,7 @@ from shapiq_spex.simple import LassoPairs
 from shapiq_spex.spectral.walsh import table_index
 from shapiq_spex.validation import spot_check, validate
 from shapiq_spex.validation.purse import Purse
+from shapiq_spex.validation.refits import same_method
 
 N = 12
 
@@ -305,3 +306,15 @@ def test_another_game_and_an_unknown_method_are_refused(found):
         validate(replace(found, ledger=None), sparse_game)
     given_ = ProxySPEX(n=N, random_state=0)
     validate(replace(found, ledger=None), sparse_game, budget=0, repeats=1, approximator=given_)
+
+
+def test_the_null_control_draws_the_masks_of_the_result():
+    result = ProxySPEX(n=12, index="FBII", random_state=7).recover(100, sparse_game)
+    again = same_method(result).recover(100, sparse_game)
+    np.testing.assert_array_equal(again.plan.coalitions, result.plan.coalitions)
+
+
+@pytest.mark.parametrize("check", [validate, spot_check])
+def test_too_few_contexts_are_refused(found, check):
+    with pytest.raises(ValueError, match="at least 3 contexts of each interaction, got 1"):
+        check(found, sparse_game, contexts=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import time
@@ -16,6 +17,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 __all__ = ["Server"]
 
 _AGAIN = {408, 409, 425, 429}  # and everything from 500 on
+LONGEST_PAUSE = 600.0  # seconds a server may ask for
 
 
 class _NoRedirection(HTTPRedirectHandler):
@@ -109,9 +111,12 @@ class Server:
     def _pause(self, attempt: int, wanted: str | None) -> float:
         """Half of the pause is left to chance, so that refused requests do not come all at once."""
         try:
-            return float(wanted or "")
+            seconds = float(wanted or "")
         except ValueError:
-            return self.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
+            seconds = math.nan
+        if 0 <= seconds <= LONGEST_PAUSE:
+            return seconds
+        return self.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311
 
     def _told(self, error: HTTPError) -> str:
         try:
@@ -128,11 +133,15 @@ class Server:
         """The key, which has to be there if a variable is named.
 
         Raises:
-            ValueError: If the environment has no such variable.
+            ValueError: If the environment has no such variable, or no key in it.
         """
         if self.key_variable is None:
             return ""
-        if not os.environ.get(self.key_variable):
+        key = os.environ.get(self.key_variable, "").strip()
+        if not key:
             msg = f"The environment variable {self.key_variable} is empty; put the key into it."
             raise ValueError(msg)
-        return os.environ[self.key_variable]
+        if not (key.isascii() and key.isprintable()):  # or the client would print it in its error
+            msg = f"The environment variable {self.key_variable} holds no key: odd characters."
+            raise ValueError(msg)
+        return key
