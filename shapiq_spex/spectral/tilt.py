@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .indices import Index
 
 REACH = 32  # sizes over which the tilt spreads an index: (2 lambda)^k / k! is 1e-16 for lambda = 2
+MOST = 2000  # players up to which the two ends are taken out
 
 SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
 
@@ -106,7 +107,13 @@ def _value_weight(index: Index, max_order: int, n: int, t: int, *, size: int, un
 
 @cache
 def _end_weights(index: Index, max_order: int, n: int, t: int) -> tuple[float, float]:
-    """What the values of the empty and of the full coalition count for in I(T), |T| = t."""
+    """What the values of the empty and of the full coalition count for in I(T), |T| = t.
+
+    Beyond ``MOST`` players they are left in: the sum has terms of thousands of digits, and what
+    comes out is about 1 / n for most indices.
+    """
+    if n > MOST:
+        return 0.0, 0.0
     empty = sum(
         (-1) ** s * comb(n - t, s - t) * moebius_weight(index, max_order, s, t)
         for s in range(t, n + 1)

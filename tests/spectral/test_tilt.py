@@ -44,3 +44,11 @@ def test_sets_beyond_the_top_are_left_out():
 def test_weights_of_thousands_of_players_are_finite(slope):
     weights = tilted_weights("k-SII", 2, 3000, 2, top=5, slope=slope)
     assert np.isfinite(list(weights.values())).all()
+
+
+@pytest.mark.parametrize("index", ["SV", "k-SII", "BII", "FSII", "STII"])
+def test_beyond_thousands_of_players_weights_are_those_of_thousands(index):
+    order = 1 if index == "SV" else 2
+    few, many = (tilted_weights(index, order, n, order, top=3, slope=0.2) for n in (2000, 2001))
+    assert many.keys() == few.keys()
+    assert many[order, 0] == pytest.approx(few[order, 0], rel=5e-3)
