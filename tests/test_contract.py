@@ -29,7 +29,7 @@ from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.spectral.indices import INDICES
 
 N = 10
-PARTIAL = [12, 37, 64, 200]
+PARTIAL = [12, 37, 64, 200, 400]  # at the last SPEX has a coded design
 
 
 @pytest.fixture(params=APPROXIMATORS | ADAPTIVE)

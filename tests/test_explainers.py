@@ -10,8 +10,9 @@ from shapiq.explainer.tabular import TabularExplainer
 
 import naive
 from approximators import as_dict, assert_same, random_table
-from shapiq_spex import ProxySPEX
+from shapiq_spex import SPEX, ProxySPEX
 from shapiq_spex.interop import canonical
+from shapiq_spex.spex.plan import largest_design
 
 N = 5
 CASES = [("SV", 1), ("BV", 1)] + [
@@ -52,6 +53,23 @@ def test_the_agnostic_explainer(index, order):
     )
     ours = ProxySPEX(n=N, index=index, max_order=order, random_state=0)
     assert_same(found, ours.approximate(2**N, TableGame()))
+
+
+def test_spex_explains_from_a_coded_design():
+    class Sparse(Game):
+        def __init__(self):
+            super().__init__(30, normalize=False)
+
+        def value_function(self, coalitions):
+            return 2.0 * coalitions[:, [3, 8, 15]].all(axis=1)
+
+    assert largest_design(30, 700, 5) is not None
+    explainer = AgnosticExplainer(
+        Sparse(), approximator="spex", index="Moebius", max_order=3, random_state=0
+    )
+    assert type(explainer.approximator) is SPEX
+    found = players_only(as_dict(explainer.explain(budget=700)))
+    assert found == pytest.approx({(3, 8, 15): 2.0})
 
 
 @pytest.mark.parametrize(("index", "order"), CASES)

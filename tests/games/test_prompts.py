@@ -58,6 +58,8 @@ def test_keeping_the_middle_leaves_two_parts_and_cuts_no_player_across():
         ("i", "stands in it 4 times; give a longer piece"),
         ("", "0 times"),
         (TEXT, "Nothing of the prompt is left"),
+        ((8, 4), r"within 0 to \d+, got \(8, 4\)"),
+        ((4, 4000), r"within 0 to \d+, got \(4, 4000\)"),
     ],
 )
 def test_what_is_kept_must_be_found_and_leave_something(kept, sentence):

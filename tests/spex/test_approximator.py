@@ -5,6 +5,7 @@ import pytest
 
 from shapiq_spex import SPEX, FourierSeries, ProxySPEX
 from shapiq_spex.spectral import all_coalitions, interactions
+from shapiq_spex.spectral.indices import INDICES
 from shapiq_spex.spex.plan import largest_design
 
 
@@ -39,7 +40,7 @@ def test_where_decoding_succeeds_the_surrogate_alone_fails():
     assert ProxySPEX(n=60, random_state=0).recover(2000, game).r2 < 0.2
 
 
-@pytest.mark.parametrize("index", ["SV", "BV", "SII", "k-SII", "BII", "STII", "FSII", "FBII"])
+@pytest.mark.parametrize("index", INDICES)
 def test_every_index_of_a_sparse_game_is_exact(index):
     n, order = 10, 1 if index in ("SV", "BV") else 3
     game = sparse(n, [1, 1, 2, 3, 4], 1)

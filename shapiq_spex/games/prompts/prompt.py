@@ -189,11 +189,15 @@ class Prompt:
             pieces: Texts that occur in the prompt once, or their characters (start, end).
 
         Raises:
-            ValueError: If a piece is not found once, or if nothing is left that may go.
+            ValueError: If a piece is not found once, lies outside the prompt or ends before it
+                begins, or if nothing is left that may go.
         """
         parts = list(self.parts)
         for piece in pieces:
             kept = find_once(self.text, piece) if isinstance(piece, str) else piece
+            if not 0 <= kept[0] <= kept[1] <= len(self.text):
+                msg = f"keep needs (start, end) within 0 to {len(self.text)}, got {piece!r}."
+                raise ValueError(msg)
             parts = [left for part in parts for left in _without(self.text, part, kept)]
         if not parts:
             msg = "Nothing of the prompt is left that may go: all of it was asked to stay."
