@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from contextlib import nullcontext
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from shapiq import Game
 from tqdm.auto import tqdm
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
             ...
 
 
-__all__ = ["Memory", "not_finite"]
+__all__ = ["Memory", "RememberingGame", "not_finite"]
 
 
 class Memory:
@@ -77,6 +79,56 @@ class Memory:
                 self.n_run += len(index)
                 if bar is not None:
                     bar.update(len(index))
+
+
+class RememberingGame(Game):
+    """A game that runs something once a coalition and reads values off the outputs kept of it.
+
+    A subclass fills ``_memory`` and says what ``outputs`` are and how to ``aggregate`` them.
+    """
+
+    _memory: Memory
+
+    @property
+    def n_evaluated(self) -> int:
+        """How much was really run: sequences, coalitions or training sets."""
+        return self._memory.n_run
+
+    @property
+    def empty_coalition_value(self) -> float:
+        """The value with every player absent."""
+        return float(self(self.empty_coalition[np.newaxis])[0])
+
+    @property
+    def grand_coalition_value(self) -> float:
+        """The value with every player present."""
+        return float(self(self.grand_coalition[np.newaxis])[0])
+
+    @abstractmethod
+    def outputs(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return all that is kept of coalitions (m, n_players), of shape (m, k)."""
+
+    @abstractmethod
+    def aggregate(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the values (m,) of outputs (m, k)."""
+
+    def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the values of coalitions.
+
+        Args:
+            coalitions: Bool or 0/1 integers of shape (m, n_players); True means present.
+
+        Returns:
+            The values, float64 of shape (m,), in the unit of what they are read as.
+
+        Raises:
+            TypeError: If the coalitions are neither bool nor integers.
+            ValueError: If their shape or entries are wrong, or if a value is not finite.
+        """
+        values = self.aggregate(self.outputs(coalitions))
+        if failed := int((~np.isfinite(values)).sum()):
+            raise ValueError(not_finite(failed, len(values)))
+        return values
 
 
 def not_finite(failed: int, total: int) -> str:

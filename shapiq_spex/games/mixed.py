@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from shapiq import Game
 
 from shapiq_spex.games.components.game import ComponentGame
 from shapiq_spex.games.components.metrics import NextTokenMetric
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.memory import Memory, not_finite
+from shapiq_spex.games.memory import Memory, RememberingGame
 from shapiq_spex.games.prompts.players import distinct
 from shapiq_spex.games.prompts.spans import Encoding
 from shapiq_spex.games.text import TextGame
@@ -48,7 +47,7 @@ class MixedPlayer:
     player: Any
 
 
-class MixedGame(Game):
+class MixedGame(RememberingGame):
     """What a model says about a text when words are gone and, with them, parts of the model.
 
     With a `ComponentGame` about the one text, a coalition removes words of the text and components
@@ -135,42 +134,9 @@ class MixedGame(Game):
         return [player.lens for player in self.players]
 
     @property
-    def n_evaluated(self) -> int:
-        """How many coalitions were really run."""
-        return self._memory.n_run
-
-    @property
-    def empty_coalition_value(self) -> float:
-        """The value with every player absent."""
-        return float(self(self.empty_coalition[np.newaxis])[0])
-
-    @property
-    def grand_coalition_value(self) -> float:
-        """The value of the whole text and the whole other lens."""
-        return float(self(self.grand_coalition[np.newaxis])[0])
-
-    @property
     def identity(self) -> dict[str, Any]:
         """That of the other lens, and the text and how its words go."""
         return {"words": self._text.identity, "other": self.game.identity}
-
-    def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the values of coalitions.
-
-        Args:
-            coalitions: Bool or 0/1 integers of shape (m, n_players); True means present.
-
-        Returns:
-            The values, float64 of shape (m,), in the unit of the other lens.
-
-        Raises:
-            TypeError: If the coalitions are neither bool nor integers.
-            ValueError: If their shape or entries are wrong, or if a value is not finite.
-        """
-        values = self.aggregate(self.outputs(coalitions))
-        if failed := int((~np.isfinite(values)).sum()):
-            raise ValueError(not_finite(failed, len(values)))
-        return values
 
     def outputs(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return all that is kept of coalitions, (m, k); as the other lens keeps it of the text."""

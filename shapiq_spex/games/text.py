@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from shapiq import Game
 
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.memory import Memory, not_finite
+from shapiq_spex.games.memory import Memory, RememberingGame
 from shapiq_spex.games.models.causal import CausalScorer
 from shapiq_spex.games.models.encoders import ClassScorer, SimilarityScorer
 from shapiq_spex.games.models.scorers import check_length
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["TextGame"]
 
 
-class TextGame(Game):
+class TextGame(RememberingGame):
     """What a model says about a text when some of its pieces are gone.
 
     The value of a coalition is read from the scorer's outputs for the tokens of the whole text,
@@ -233,24 +232,9 @@ class TextGame(Game):
         return cls(scorer.prompt, scorer, players=players, removal=removal, progress=progress)
 
     @property
-    def n_evaluated(self) -> int:
-        """How many sequences the model has really run."""
-        return self._memory.n_run
-
-    @property
     def text(self) -> str:
         """The text."""
         return self.prompt.text
-
-    @property
-    def empty_coalition_value(self) -> float:
-        """The value with every player absent."""
-        return float(self(self.empty_coalition[np.newaxis])[0])
-
-    @property
-    def grand_coalition_value(self) -> float:
-        """The value of the whole text."""
-        return float(self(self.grand_coalition[np.newaxis])[0])
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -269,25 +253,6 @@ class TextGame(Game):
             "tokens": self._substitution.digest(),
             **scorer.identity,
         }
-
-    def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the values of coalitions.
-
-        Args:
-            coalitions: Bool or 0/1 integers of shape (m, n_players); True means present.
-
-        Returns:
-            The values, float64 of shape (m,), in the unit of the scorer.
-
-        Raises:
-            TypeError: If the coalitions are neither bool nor integers.
-            ValueError: If their shape or entries are wrong, or if the model gives a value that is
-                not finite.
-        """
-        values = self.aggregate(self.outputs(coalitions))
-        if failed := int((~np.isfinite(values)).sum()):
-            raise ValueError(not_finite(failed, len(values)))
-        return values
 
     def outputs(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return all the scorer keeps of coalitions, from which their values are read.

@@ -8,13 +8,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from shapiq import Game
 
 from shapiq_spex.games.components.ablated import AblatedModel
 from shapiq_spex.games.components.ablation import MeanAblation, ResampleAblation, ZeroAblation
 from shapiq_spex.games.components.anatomy import Anatomy, make_component_players
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.memory import Memory, not_finite
+from shapiq_spex.games.memory import Memory, RememberingGame
 from shapiq_spex.games.models.encoders import packaged_minilm
 from shapiq_spex.games.models.loading import load_model, token_limit
 from shapiq_spex.games.models.local import LocalModel
@@ -39,7 +38,7 @@ _ABLATIONS: dict[str, Ablation] = {
 }
 
 
-class ComponentGame(Game):
+class ComponentGame(RememberingGame):
     """How well a model does on a data set when some of its heads, MLPs, neurons or layers are gone.
 
     The value of a coalition is the mean over the examples of what the metric gives, with the
@@ -142,21 +141,6 @@ class ComponentGame(Game):
         super().__init__(len(names), normalize=False, player_names=names)
 
     @property
-    def n_evaluated(self) -> int:
-        """How many coalitions the model has really been run for."""
-        return self._memory.n_run
-
-    @property
-    def empty_coalition_value(self) -> float:
-        """The value with every player absent."""
-        return float(self(self.empty_coalition[np.newaxis])[0])
-
-    @property
-    def grand_coalition_value(self) -> float:
-        """The value of the whole model."""
-        return float(self(self.grand_coalition[np.newaxis])[0])
-
-    @property
     def identity(self) -> dict[str, Any]:
         """What decides the outputs, fit for JSON: model, inputs, players, removal and metric.
 
@@ -178,25 +162,6 @@ class ComponentGame(Game):
             **self._local.identity,
             **metric.identity,
         }
-
-    def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the values of coalitions.
-
-        Args:
-            coalitions: Bool or 0/1 integers of shape (m, n_players); True means present.
-
-        Returns:
-            The values, float64 of shape (m,), in the unit of the metric.
-
-        Raises:
-            TypeError: If the coalitions are neither bool nor integers.
-            ValueError: If their shape or entries are wrong, or if the model gives a value that is
-                not finite.
-        """
-        values = self.aggregate(self.outputs(coalitions))
-        if failed := int((~np.isfinite(values)).sum()):
-            raise ValueError(not_finite(failed, len(values)))
-        return values
 
     def outputs(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return all that is kept of coalitions, from which their values are read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,12 +14,11 @@ from shapiq_spex.games.models.local import Batch, in_batches
 from shapiq_spex.games.prompts.spans import Encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.models.answers import Answer, Value
-    from shapiq_spex.games.prompts.prompt import Prompt
+    from shapiq_spex.games.models.answers import Answer
     from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["CausalScorer"]
@@ -71,37 +70,8 @@ class CausalScorer(AnswerScorer):
         >>> scorer = CausalScorer("gpt2", "The capital of France is", " Paris")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        model: Any,
-        prompt: Prompt | str | Sequence[Mapping[str, str]],
-        answer: str | None = None,
-        *,
-        against: Sequence[str] = (),
-        tokenizer: Any = None,
-        value: Value | None = None,
-        span: slice | str | None = None,
-        kl: bool = False,
-        max_new_tokens: int = 32,
-        batch_size: int = 32,
-        device: Any = None,
-    ) -> None:
-        """See the class."""
-        self._prefix: _Prefix | None = None
-        super().__init__(
-            model,
-            prompt,
-            answer,
-            against=against,
-            tokenizer=tokenizer,
-            value=value,
-            span=span,
-            kl=kl,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-            device=device,
-            auto="AutoModelForCausalLM",
-        )
+    auto_class: ClassVar[str] = "AutoModelForCausalLM"
+    _prefix: _Prefix | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the shared prefix behind; another process makes its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -30,26 +30,30 @@ class AnswerScorer(AnswerReader, LocalScorer):
 
     Attributes:
         prompt: What the answer is an answer to.
+        auto_class: The class of transformers that loads such a model.
     """
+
+    auto_class: ClassVar[str]
 
     def __init__(
         self,
         model: Any,
         prompt: Prompt | str | Sequence[Mapping[str, str]],
-        answer: str | None,
+        answer: str | None = None,
         *,
-        against: Sequence[str],
-        tokenizer: Any,
-        value: Value | None,
-        span: slice | str | None,
-        kl: bool,
-        max_new_tokens: int,
-        batch_size: int,
-        device: Any,
-        auto: str,
+        against: Sequence[str] = (),
+        tokenizer: Any = None,
+        value: Value | None = None,
+        span: slice | str | None = None,
+        kl: bool = False,
+        max_new_tokens: int = 32,
+        batch_size: int = 32,
+        device: Any = None,
     ) -> None:
         """See the subclasses."""
-        LocalScorer.__init__(self, model, tokenizer, auto, batch_size, device, as_saved=True)
+        LocalScorer.__init__(
+            self, model, tokenizer, self.auto_class, batch_size, device, as_saved=True
+        )
         self._check_model()
         self.local.model.eval()
         self.prompt = _as_prompt(prompt, self.local.tokenizer)

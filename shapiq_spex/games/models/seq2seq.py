@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from shapiq_spex.games.models.inference import inference
 from shapiq_spex.games.models.language import AnswerScorer
 from shapiq_spex.games.models.local import Batch, in_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.models.answers import Answer, Value
-    from shapiq_spex.games.prompts.prompt import Prompt
+    from shapiq_spex.games.models.answers import Answer
     from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Seq2SeqScorer"]
@@ -34,36 +33,7 @@ class Seq2SeqScorer(AnswerScorer):
         >>> scorer = Seq2SeqScorer("t5-small", prompt, "Gute Nacht")  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        model: Any,
-        prompt: Prompt | str | Sequence[Mapping[str, str]],
-        answer: str | None = None,
-        *,
-        against: Sequence[str] = (),
-        tokenizer: Any = None,
-        value: Value | None = None,
-        span: slice | str | None = None,
-        kl: bool = False,
-        max_new_tokens: int = 32,
-        batch_size: int = 32,
-        device: Any = None,
-    ) -> None:
-        """See the class."""
-        super().__init__(
-            model,
-            prompt,
-            answer,
-            against=against,
-            tokenizer=tokenizer,
-            value=value,
-            span=span,
-            kl=kl,
-            max_new_tokens=max_new_tokens,
-            batch_size=batch_size,
-            device=device,
-            auto="AutoModelForSeq2SeqLM",
-        )
+    auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
 
     def score(
         self, sequences: Sequence[TokenIds]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from shapiq import Game
 
 from shapiq_spex.games.contract import check_coalitions
-from shapiq_spex.games.memory import Memory
+from shapiq_spex.games.memory import Memory, RememberingGame
 from shapiq_spex.games.training.examples import Data, grouped
 from shapiq_spex.games.training.learners import SklearnLearner
 from shapiq_spex.games.training.measures import (
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingGame"]
 
 
-class TrainingGame(Game):
+class TrainingGame(RememberingGame):
     """What a model does at test points when it is trained on some of the examples only.
 
     A coalition trains a model anew on the examples of the players that are present. Margin, loss
@@ -159,21 +158,6 @@ class TrainingGame(Game):
         return cls(TorchLearner(module, **learning), X, y, X_test, y_test, **game)
 
     @property
-    def n_evaluated(self) -> int:
-        """How many training sets were really trained on."""
-        return self._memory.n_run
-
-    @property
-    def empty_coalition_value(self) -> float:
-        """The value with every player absent."""
-        return float(self(self.empty_coalition[np.newaxis])[0])
-
-    @property
-    def grand_coalition_value(self) -> float:
-        """The value of training on all examples."""
-        return float(self(self.grand_coalition[np.newaxis])[0])
-
-    @property
     def identity(self) -> dict[str, Any]:
         """What decides the outputs, fit for JSON: data, players, learner and what is measured.
 
@@ -191,22 +175,6 @@ class TrainingGame(Game):
             else f"{metric.__module__}.{metric.__qualname__}",
             **self.learner.identity,
         }
-
-    def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the values of coalitions.
-
-        Args:
-            coalitions: Bool or 0/1 integers of shape (m, n_players); True means present.
-
-        Returns:
-            The values, float64 of shape (m,).
-
-        Raises:
-            TypeError: If the coalitions are neither bool nor integers.
-            ValueError: If their shape or entries are wrong, or if a model gives a score that is not
-                finite.
-        """
-        return self.aggregate(self.outputs(coalitions))
 
     def outputs(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return all that is measured of coalitions, from which their values are read.
