@@ -187,7 +187,7 @@ def large(log, workers):
     for seed in range(20):
         job = {"section": "large", "budget": PUBLISHED[10000], "seed": seed, "fresh": 1}
         game = Sparse(10000, 500, 5, seed)
-        methods = ("shapiq", "spex") if seed == 0 else ("spex",)
+        methods = ("shapiq", "decode", "spex") if seed == 0 else ("decode", "spex")
         run_cell(log, workers, ("sparse, n=10000, 500 terms", game), job, methods)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Game = Callable[[np.ndarray], np.ndarray]  # a shapiq.Game is one
 
 BLOCK_ROWS = 64  # what a game that keeps nothing can lose when it fails
+BLOCK_CELLS = 2**27  # coalitions x players unpacked at once for a game that keeps its values
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,7 @@ class Asked:
         try:
             values = ask(self.game, coalitions)
         except BaseException as error:
-            rows, known = error.evaluated_coalitions, error.evaluated_values  # type: ignore[attr-defined]
-            if np.ndim(known) == 1:  # else whole outputs, which the game itself keeps
-                error.evaluated_coalitions = np.concatenate([self.coalitions, rows])  # type: ignore[attr-defined]
-                error.evaluated_values = np.concatenate([self.values, known])  # type: ignore[attr-defined]
+            _add_earlier(error, self.coalitions, self.values)
             raise
         self.coalitions = np.concatenate([self.coalitions, coalitions])
         self.values = np.concatenate([self.values, values])
@@ -205,8 +203,8 @@ class Asked:
 def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
     """The values of a game, checked; what was paid for survives every failure.
 
-    A game that keeps its own values (``keeps_values = True``) gets all coalitions at once, any
-    other one block after the other.
+    A game that keeps its own values (``keeps_values = True``) gets all coalitions at once, as far
+    as they fit well into memory, any other one small block after the other.
 
     Args:
         game: Function from bool (m, n) to numbers (m,) or (m, 1).
@@ -224,17 +222,20 @@ def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
         array([2., 1.])
     """
     keeps_values = getattr(game, "keeps_values", False)
-    step = len(coalitions) if keeps_values else BLOCK_ROWS
+    step = max(BLOCK_CELLS // max(coalitions[:1].size, 1), 1) if keeps_values else BLOCK_ROWS
     values = np.empty(len(coalitions))
     done = 0
     try:
         for start in range(0, len(coalitions), step):
             block = coalitions[start : start + step]
-            values[start : start + len(block)] = _checked_values(game(block.copy()), len(block))
+            own = block.copy() if isinstance(coalitions, np.ndarray) else block
+            values[start : start + len(block)] = _checked_values(game(own), len(block))
             done = start + len(block)
         _check_finite(values)
     except BaseException as error:
-        if not (keeps_values and hasattr(error, "evaluated_values")):  # or the game has said more
+        if keeps_values and hasattr(error, "evaluated_values"):  # the game has said more
+            _add_earlier(error, coalitions[:done], values[:done])
+        else:
             keep(error, coalitions[:done], values[:done])
         raise
     return values
@@ -248,6 +249,14 @@ def keep(error: BaseException, coalitions: np.ndarray, values: np.ndarray) -> No
         f"{len(values)} values had been paid for; this exception holds them as "
         "evaluated_coalitions and evaluated_values."
     )
+
+
+def _add_earlier(error: BaseException, coalitions: np.ndarray, values: np.ndarray) -> None:
+    """Put what was paid for by earlier calls before what the exception of the last one holds."""
+    rows, known = error.evaluated_coalitions, error.evaluated_values  # type: ignore[attr-defined]
+    if np.ndim(known) == 1:  # else whole outputs, which the game itself keeps
+        error.evaluated_coalitions = np.concatenate([coalitions, rows])  # type: ignore[attr-defined]
+        error.evaluated_values = np.concatenate([values, known])  # type: ignore[attr-defined]
 
 
 def _checked_values(values: Any, m: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from shapiq import Game
 
 import naive
 from approximators import APPROXIMATORS, Recorder, as_dict, random_table, seen, sparse_game
-from shapiq_spex import ProxySPEX
+from shapiq_spex import Evaluator, ProxySPEX, approximator
 from shapiq_spex.proxyspex.boosted import BoostedTrees
 from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
 from shapiq_spex.spectral.walsh import table_index
@@ -217,6 +217,24 @@ def test_a_wrong_shape_in_the_middle_keeps_the_blocks_before(make):
     with pytest.raises(ValueError, match="one value a coalition") as caught:
         make().approximate(300, game)
     assert len(caught.value.evaluated_values) == 128
+
+
+def test_a_game_that_keeps_its_values_gets_what_fits_into_memory(make, monkeypatch):
+    monkeypatch.setattr(approximator, "BLOCK_CELLS", 100 * N)
+    whole = make().approximate(300, sparse_game)
+    recorder = Recorder(sparse_game)
+    recorder.keeps_values = True
+    assert as_dict(make().approximate(300, recorder)) == as_dict(whole)
+    assert [len(block) for block in recorder.blocks] == [100, 100, 100]
+
+
+def test_what_was_paid_for_in_earlier_blocks_stands_before_what_a_game_kept(make, monkeypatch):
+    monkeypatch.setattr(approximator, "BLOCK_CELLS", 100 * N)
+    evaluator = Evaluator(Failing(230, RuntimeError("lost")), N, batch_size=10, progress=False)
+    with pytest.raises(RuntimeError) as caught:
+        make().approximate(300, evaluator)
+    np.testing.assert_array_equal(caught.value.evaluated_coalitions, seen(make(), 300)[:230])
+    assert len(caught.value.evaluated_values) == evaluator.n_evaluated == 230
 
 
 def test_a_game_that_keeps_its_values_is_asked_once(make):

@@ -112,15 +112,16 @@ class SPEX(SpectralApproximator):
     def _decode_and_fit(
         self, plan: SamplingPlan, values: np.ndarray, rng: np.random.Generator
     ) -> Recovery:
-        """Judged on the uniform coalitions, which no decoder saw."""
+        """Judged on the uniform coalitions, which no decoder saw; the last fit sees all."""
         empty, full = plan.ends
         finish = partial(meet_ends, empty=values[empty], full=values[full])
         decoded = decode(plan, values, soft=self.decoder_type == "soft")
-        if decoded.complete:
-            series, unseen = finish(decoded.series), slice(len(values) - plan.n_uniform, None)
-            left = values[unseen] - series(plan.packed[unseen])
+        if decoded.complete is not None:
+            unseen = slice(len(values) - plan.n_uniform, None)
+            left = values[unseen] - finish(decoded.series)(plan.packed[unseen])
             residuals = placed(left, unseen, len(values))
-            fit = Surrogate(series, share_explained(left, values[unseen]), residuals)
+            r2 = share_explained(left, values[unseen])
+            fit = Surrogate(finish(decoded.complete), r2, residuals)
             kind: R2Kind = "held-out"
         else:
             fit = _fit_all(plan, values, decoded.series, rng, finish)

@@ -28,12 +28,13 @@ class Decoded(NamedTuple):
     Attributes:
         series: The terms found, fitted to all coded coalitions by ridge regression, or as they
             are where they explain all values.
-        complete: Whether there is nothing else to find: the values are explained, or single
-            players, pairs and triples seem to explain no more than ``ENOUGH`` of their variance.
+        complete: The terms fitted to all coalitions, where there is nothing else to find: they
+            explain all values, or single players, pairs and triples seem to explain no more than
+            ``ENOUGH`` of the variance that is left. Else None.
     """
 
     series: FourierSeries
-    complete: bool
+    complete: FourierSeries | None
 
 
 def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
@@ -57,12 +58,12 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     for _ in range(PASSES):
         left = values - found(plan.packed)
         if _share(left, values) <= EXACT:
-            return Decoded(_polished(found, plan, values), complete=True)
+            return _explained(found, plan, values)
         # A joint fit of what was found mends its amplitudes, and shows what they had hidden.
         fitted = ridge_refit(found.support, plan.packed[coded], values[coded])
         left = values - fitted(plan.packed)
         if _share(left, values) <= EXACT:
-            return Decoded(_polished(fitted, plan, values), complete=True)
+            return _explained(fitted, plan, values)
         found = fitted + peel(plan, left, soft=soft)
         if len(found) == len(fitted):
             break
@@ -70,7 +71,13 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     enough = ENOUGH * values.var()
     few, many = energies_left(plan.packed[coded], left, len(fitted))
     nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 3 * many.deviation
-    return Decoded(fitted, complete=bool(nothing))
+    last = ridge_refit(fitted.support, plan.packed[:], values) if nothing else None
+    return Decoded(fitted, last)
+
+
+def _explained(series: FourierSeries, plan: SamplingPlan, values: np.ndarray) -> Decoded:
+    exact = _polished(series, plan, values)
+    return Decoded(exact, exact)
 
 
 def _share(left: np.ndarray, values: np.ndarray) -> float:

@@ -5,7 +5,10 @@ import pytest
 
 from shapiq_spex import SPEX, FourierSeries, ProxySPEX
 from shapiq_spex.spectral import all_coalitions, interactions
+from shapiq_spex.spectral.ends import meet_ends
 from shapiq_spex.spectral.indices import INDICES
+from shapiq_spex.spectral.refit import characters
+from shapiq_spex.spex.decode import decode
 from shapiq_spex.spex.plan import largest_design
 
 
@@ -38,6 +41,37 @@ def test_where_bins_are_crowded_the_terms_of_the_game_and_no_others_are_left(see
 def test_where_decoding_succeeds_the_surrogate_alone_fails():
     game = sparse(60, [5] * 10, 0)
     assert ProxySPEX(n=60, random_state=0).recover(2000, game).r2 < 0.2
+
+
+def test_a_parity_is_decoded_where_the_surrogate_alone_fails():
+    n, budget, seed = 60, 1000, 0
+    odd = tuple(sorted(np.random.default_rng(seed).choice(n, 5, replace=False).tolist()))
+    parity = FourierSeries.from_terms(n, {(): 0.5, odd: -0.5})  # 1 for an odd number of the five
+    for decoder in ("soft", "hard"):
+        found = SPEX(n=n, random_state=seed, decoder_type=decoder).recover(budget, parity)
+        assert found.series.terms() == pytest.approx({(): 0.5, odd: -0.5})
+    assert ProxySPEX(n=n, random_state=seed).recover(budget, parity).r2 < 0.2
+
+
+def test_the_last_fit_sees_all_values_and_its_judge_sees_one_without_them():
+    n, budget, noise = 25, 1500, np.random.default_rng(0)
+    game = sparse(n, [1] * 10 + [2] * 5, 2)
+    result = SPEX(n=n, random_state=0).recover(
+        budget, lambda x: game(x) + noise.normal(size=len(x))
+    )
+    x, y, coded = result.plan.coalitions, result.values, budget - result.plan.n_uniform
+    decoded = decode(result.plan, y, soft=True)
+    assert decoded.complete.support.tolist() == decoded.series.support.tolist()
+    for series, rows in ((decoded.series, coded), (decoded.complete, budget)):
+        signs = characters(x[:rows], series.support)
+        fitted = np.linalg.lstsq(signs, y[:rows], rcond=None)[0]
+        np.testing.assert_allclose(series.coefficients, fitted, atol=0.02)  # noise: 1 / sqrt(1500)
+    assert np.abs((decoded.complete - decoded.series).coefficients).max() > 1e-3
+    ends = {"empty": y[0], "full": y[result.plan.ends[1]]}
+    assert result.series == meet_ends(decoded.complete, **ends)
+    unseen = y[coded:] - meet_ends(decoded.series, **ends)(x[coded:])
+    np.testing.assert_allclose(result.residuals[coded:], unseen)
+    assert result.r2_kind == "held-out"
 
 
 @pytest.mark.parametrize("index", INDICES)

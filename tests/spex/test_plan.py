@@ -80,10 +80,14 @@ def test_equal_seeds_plan_alike_and_others_do_not():
     assert not np.array_equal(one, other)
 
 
-def test_shorter_code_than_the_reference_saves_what_the_facts_say():
-    # Published counts of delays without the zero one: dimension >= n needs 35 at n = 60 and 55
-    # at n = 1,000; length >= n needs 27 and 50.
-    assert [BCH(n, 5).p for n in (60, 1000)] == [27, 50]
+@pytest.mark.parametrize(
+    ("n", "saved"), [(12, 0.54), (15, 0.46), (37, 0.22), (60, 0.22), (93, 0.12), (1000, 0.09)]
+)
+def test_a_code_as_long_as_there_are_players_saves_delays(n, saved):
+    # The published design takes players for information bits, a code of dimension >= n.
+    codes = (BCH(2**m - 1, 5) for m in range(4, 12))
+    published = next(code.p for code in codes if code.n - code.p >= n)
+    assert round(1 - (BCH(n, 5).p + 1) / (published + 1), 2) == saved
 
 
 @pytest.mark.parametrize(("n", "budget"), [(60, 3000), (200, 5000)])
