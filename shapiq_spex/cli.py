@@ -96,6 +96,7 @@ def _add_explain(add: Callable[..., Any]) -> None:
     add("--json", type=Path, metavar="FILE", help="write everything into FILE")
     add("--store", type=Path, metavar="FILE", help="keep every value in FILE, and use those there")
     add("--dry-run", action="store_true", help="say what it would cost, judged by a few masks")
+    add("--price", type=float, help="dollars per million tokens, for --dry-run")
     add("--ledger", action="store_true", help="say what it cost, and how to make it again")
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -121,7 +122,7 @@ def _explain(options: argparse.Namespace) -> None:
     budget = default_budget(n) if options.budget is None else options.budget
     with Evaluator(game, store=options.store, progress=not options.quiet) as evaluator:
         if options.dry_run:
-            print(evaluator.estimate(budget))
+            print(evaluator.estimate(budget, price=options.price))
             return
         if evaluator.store is not None:
             evaluator.store.write_meta(_arguments(options))

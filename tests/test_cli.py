@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -189,10 +190,11 @@ def test_a_store_is_used_again_and_refuses_another_text(capsys, tmp_path):
 
 def test_a_dry_run_says_what_it_would_cost_and_keeps_what_it_paid(capsys, tmp_path):
     path = str(tmp_path / "values.sqlite")
-    status, out, _ = run(capsys, SENTENCE, "--dry-run", "--store", path)
+    status, out, _ = run(capsys, SENTENCE, "--dry-run", "--store", path, "--price", "1e6")
     assert status == 0
     assert out.startswith("64 masks: ")
-    assert "tokens" in out
+    tokens, dollars = re.search(r" ([\d,]+) tokens, \$([\d,]+)\.00;", out).groups()
+    assert tokens == dollars  # a million dollars for a million tokens
     assert "earlier run" in run(capsys, SENTENCE, "--store", path)[1]
 
 

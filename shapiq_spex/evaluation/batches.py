@@ -100,7 +100,7 @@ class Pending:
             if batch.deaths >= _CHANCES:
                 self.fail(_worker_died(batch.keys, cause))
             elif batch.deaths == _CHANCES - 1:
-                self._suspects.append(batch)
+                self._suspects.insert(0, batch)  # in the order they were asked for
             else:
                 with self._lock:
                     self._queue.appendleft(batch)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from joblib import Parallel, effective_n_jobs
-from joblib.parallel import get_active_backend
+from joblib.parallel import LokyBackend, get_active_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +52,7 @@ def results(
 
     Raises:
         Exception: What joblib makes of a worker's death where the backend cannot tell whose task
-            it was; all that were running are lost.
+            it was; all that were running then are lost.
     """
     backend, _ = get_active_backend()
     if _is_dask(backend):
@@ -59,6 +61,9 @@ def results(
             return_as="generator_unordered",
             backend=_reliable(backend, heavy, given_up),
         )
+    elif isinstance(backend, LokyBackend):
+        yield from _through_loky(backend, tasks)
+        return
     elif backend.supports_return_generator:
         stream = Parallel(batch_size=1, return_as="generator_unordered")
     else:
@@ -68,6 +73,33 @@ def results(
         return
     with closing(stream(tasks)) as found:
         yield from found
+
+
+class _RememberingLoky(LokyBackend):
+    """Remembers what came back: joblib, told of a death, forgets what it has not handed out."""
+
+    finished: dict[int, Any]
+
+    def retrieve_result_callback(self, future: Any) -> Any:
+        found = super().retrieve_result_callback(future)
+        self.finished.update((id(one), one) for one in found)
+        return found
+
+
+def _through_loky(backend: LokyBackend, tasks: Iterator[Any]) -> Iterator[Any]:
+    """What loky's workers return, all of whom die with one; what came back before is not lost."""
+    own = copy.copy(backend)
+    own.__class__ = _RememberingLoky
+    finished = own.finished = {}
+    stream = Parallel(batch_size=1, return_as="generator_unordered", backend=own)
+    try:
+        with closing(stream(tasks)) as found:
+            for one in found:
+                del finished[id(one)]
+                yield one
+    except BrokenProcessPool:
+        yield from finished.values()
+        raise
 
 
 def _is_dask(backend: Any) -> bool:

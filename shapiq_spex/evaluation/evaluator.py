@@ -14,7 +14,7 @@ from shapiq_spex.evaluation.bars import progress_bar
 from shapiq_spex.evaluation.batches import Pending, evaluated
 from shapiq_spex.evaluation.engines import n_workers
 from shapiq_spex.evaluation.estimate import Estimate, estimated
-from shapiq_spex.evaluation.identity import identity_of
+from shapiq_spex.evaluation.identity import identity_of, warn_of_namesakes
 from shapiq_spex.evaluation.keys import coalitions_of, keys_of
 from shapiq_spex.evaluation.ledger import Ledger
 from shapiq_spex.evaluation.locks import ProcessLock
@@ -47,7 +47,8 @@ class Evaluator(Game):
     are those of the game, bit for bit; a coalition that was evaluated before, also in a run that
     was killed, is looked up. Batches run wherever ``joblib.parallel_config`` says: here, in
     threads or processes, on a cluster. Their values are recorded as they arrive; a batch whose
-    worker died is run again, one that does not fit into memory is halved, and so are all after it.
+    worker died is run again (loky ends all its workers with one, so there it is the few batches
+    under way), one that does not fit into memory is halved, and so are all after it.
 
     A game that has ``outputs(coalitions)``, a matrix (m, k), and ``aggregate(outputs)``, m values,
     is asked for its outputs, and these are kept: :meth:`reading` makes other values of them later.
@@ -80,6 +81,9 @@ class Evaluator(Game):
             size is no positive number, or if the store refuses; see `Store`.
         OSError: If the store cannot be opened.
 
+    Warns:
+        UserWarning: If the game says nothing of its identity and there is a store.
+
     Examples:
         >>> evaluator = Evaluator(lambda x: x.sum(axis=1), 3, progress=False)
         >>> evaluator(np.array([[True, True, False], [False, True, False], [True, True, False]]))
@@ -111,6 +115,8 @@ class Evaluator(Game):
         self._rows_at_most = None if batch_size is None else check_whole("batch_size", batch_size)
         self._token = uuid4().hex
         self._turn = ProcessLock()
+        if store is not None:
+            warn_of_namesakes(game, store)
         self._ledger = Ledger(None if store is None else Store(store, identity_of(game, n)))
 
     @property
@@ -199,7 +205,7 @@ class Evaluator(Game):
                 if isinstance(error, KeyboardInterrupt):  # it may have come while recording
                     with suppress(OSError):
                         self._ledger.save()
-                self._keep(error, keys)
+                self._ledger.put_into(error, keys, self.n_players)
                 raise
             return self._ledger.answer(keys)
 
@@ -334,20 +340,3 @@ class Evaluator(Game):
             )
             raise ValueError(msg)
         return first
-
-    def _keep(self, error: BaseException, keys: list[bytes]) -> None:
-        """Put what is known into the exception that ends a call, and say where else it is."""
-        known, store = self._ledger.known(keys), self._ledger.store
-        outputs = self._ledger.outputs(known)
-        error.evaluated_coalitions = coalitions_of(known, self.n_players)  # type: ignore[attr-defined]
-        error.evaluated_values = outputs[:, 0] if outputs.shape[1] == 1 else outputs  # type: ignore[attr-defined]
-        if not known:
-            return
-        where = "this Evaluator" if store is None else f"the store {str(store.path)!r}"
-        lost = self._ledger.n_unsaved
-        error.add_note(
-            f"{len(known)} of {len(set(keys))} coalitions have their values: they are in {where}"
-            + (f", but for {lost} that it could not take," if lost else "")
-            + " and in this exception (evaluated_coalitions, evaluated_values). The same call again"
-            " pays for the others only."
-        )

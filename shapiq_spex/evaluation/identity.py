@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-__all__ = ["differences", "identity_of", "loaded_versions"]
+__all__ = ["differences", "identity_of", "loaded_versions", "warn_of_namesakes"]
 
 # What values may depend on, by import name and by the name it is installed under.
 _PACKAGES = {
@@ -41,9 +42,8 @@ def identity_of(game: Any, n_players: int) -> dict[str, Any]:
     """
     told = getattr(game, "identity", None)
     if told is None:
-        named = game if hasattr(game, "__qualname__") else type(game)
         told = {
-            "game": f"{named.__module__}.{named.__qualname__}",
+            "game": _name_of(game),
             "player_names": list(getattr(game, "player_name_lookup", {})),
         }
     normalization = float(getattr(game, "normalization_value", 0.0))
@@ -57,6 +57,22 @@ def identity_of(game: Any, n_players: int) -> dict[str, Any]:
         )
         raise TypeError(msg) from error
     return plain
+
+
+def warn_of_namesakes(game: Any, store: object) -> None:
+    """Warn where a store could not tell a game from another one of the same name."""
+    if getattr(game, "identity", None) is None:
+        warnings.warn(
+            f"The store {str(store)!r} knows this game by its name only, {_name_of(game)}: give it "
+            "an attribute identity, a dictionary of what decides its values, or never open the "
+            "file with another game of that name.",
+            stacklevel=3,
+        )
+
+
+def _name_of(game: Any) -> str:
+    named = game if hasattr(game, "__qualname__") else type(game)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def loaded_versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shapiq_spex.evaluation.keys import coalitions_of
 from shapiq_spex.evaluation.locks import ProcessLock
 
 if TYPE_CHECKING:
@@ -122,6 +123,22 @@ class Ledger:
                 alone = self.store.write(self._append_unsaved)
             self._unsaved = []
             return alone
+
+    def put_into(self, error: BaseException, keys: Sequence[bytes], n_players: int) -> None:
+        """Put what is known into the exception that ends a call, and say where else it is."""
+        known, outputs = self.known(keys), self.outputs(self.known(keys))
+        error.evaluated_coalitions = coalitions_of(known, n_players)  # type: ignore[attr-defined]
+        error.evaluated_values = outputs[:, 0] if outputs.shape[1] == 1 else outputs  # type: ignore[attr-defined]
+        if not known:
+            return
+        where = "this Evaluator" if self.store is None else f"the store {str(self.store.path)!r}"
+        lost = self.n_unsaved
+        error.add_note(
+            f"{len(known)} of {len(set(keys))} coalitions have their values: they are in {where}"
+            + (f", but for {lost} that it could not take," if lost else "")
+            + " and in this exception (evaluated_coalitions, evaluated_values). The same call again"
+            " pays for the others only."
+        )
 
     def close(self) -> None:
         """Close the store."""

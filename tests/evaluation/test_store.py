@@ -6,7 +6,6 @@ import json
 import shutil
 import sqlite3
 import threading
-import warnings
 from functools import partial
 
 import numpy as np
@@ -146,8 +145,9 @@ def test_an_identity_is_a_dictionary_for_json(identity, tmp_path):
 
 def test_other_versions_are_warned_about_and_reused(whole, tmp_path, monkeypatch):
     path = shutil.copy(whole, tmp_path)
-    with warnings.catch_warnings(action="error"):
+    with pytest.warns(UserWarning, match="this game by its name only, .*CountingGame") as caught:
         evaluate(path)
+    assert len(caught) == 1
     versions = {**store_module.loaded_versions(), "numpy": "1.0", "torch": "9.9"}
     monkeypatch.setattr(store_module, "loaded_versions", lambda: versions)
     # Torch is named as well where another test has loaded it.

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as OpenAI's and vLLM's do, from a toy model."""
+"""A real HTTP server on loopback that answers as OpenAI's and vLLM's do."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ import numpy as np
 VOCABULARY = [" good", " film", " bad", " the", " never", " fails", "the", "film", "never", "fails"]
 
 
-def tokens_of(text):
-    """Longest first, else single characters."""
-    tokens = []
-    while text:
-        found = [word for word in VOCABULARY if text.startswith(word)]
-        tokens.append(max(found, key=len, default=text[0]))
-        text = text[len(tokens[-1]) :]
-    return tokens
+class Toy:
+    """A softmax of scores that depend on all tokens before."""
 
+    def tokens(self, text):
+        """Longest first, else single characters."""
+        tokens = []
+        while text:
+            found = [word for word in VOCABULARY if text.startswith(word)]
+            tokens.append(max(found, key=len, default=text[0]))
+            text = text[len(tokens[-1]) :]
+        return tokens
 
-def distribution(tokens):
-    """Log-probabilities of the next token: a softmax of scores that depend on all before."""
-    scores = [
-        math.sin(sum((i + 1) * (7 + len(t)) * ord(t[-1]) for i, t in enumerate(tokens)) + 3 * w)
-        for w in range(len(VOCABULARY))
-    ]
-    total = math.log(sum(map(math.exp, scores)))
-    return {word: score - total for word, score in zip(VOCABULARY, scores, strict=True)}
+    def next_token(self, text):
+        """Log-probabilities by token."""
+        return self._after(self.tokens(text))
 
+    def log_probs(self, text):
+        """The tokens of a text and their log-probabilities."""
+        tokens = self.tokens(text)
+        return tokens, [self._after(tokens[:i]).get(t, -30.0) for i, t in enumerate(tokens)]
 
-def log_probs(text):
-    tokens = tokens_of(text)
-    return tokens, [distribution(tokens[:i]).get(t, -30.0) for i, t in enumerate(tokens)]
+    def twin(self, text, answer):
+        """The log-probabilities of the answer's tokens, without a server."""
+        return np.array(self.log_probs(text + answer)[1][-len(self.tokens(answer)) :])
 
-
-def twin(text, answer):
-    """The log-probabilities of the answer's tokens, without a server."""
-    n = len(tokens_of(answer))
-    return np.array(log_probs(text + answer)[1][-n:])
+    def _after(self, tokens):
+        scores = [
+            math.sin(sum((i + 1) * (7 + len(t)) * ord(t[-1]) for i, t in enumerate(tokens)) + 3 * w)
+            for w in range(len(VOCABULARY))
+        ]
+        total = math.log(sum(map(math.exp, scores)))
+        return {word: score - total for word, score in zip(VOCABULARY, scores, strict=True)}
 
 
 # ---------------------------------------------------------------------- the server
@@ -84,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
             sentence = f"no, {self.headers.get('Authorization')}"
             self.reply(trouble, json.dumps({"error": sentence}).encode())
         else:
-            choice = CHOICES["chat" if "messages" in body else "completions"](body)
+            choice = (chat if "messages" in body else complete)(self.server.model, body)
             self.reply(200, json.dumps({"choices": [choice]}).encode())
 
     def reply(self, status, content):
@@ -98,8 +101,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def complete(body):
-    tokens, found = log_probs(body["prompt"])
+def complete(model, body):
+    tokens, found = model.log_probs(body["prompt"])
     if body.get("echo"):
         return {"text": "", "logprobs": {"tokens": tokens, "token_logprobs": [None, *found[1:]]}}
     rows = [
@@ -109,21 +112,23 @@ def complete(body):
     return {"text": "", "prompt_logprobs": [None, *rows[1:]]}
 
 
-def chat(body):
-    text = "".join(f"<{m['role']}>{m['content']}" for m in body["messages"])
-    likely = sorted(distribution(tokens_of(text)).items(), key=lambda item: -item[1])[:6]
+def chat_text(messages):
+    return "".join(f"<{m['role']}>{m['content']}" for m in messages)
+
+
+def chat(model, body):
+    found = model.next_token(chat_text(body["messages"]))
+    likely = sorted(found.items(), key=lambda item: -item[1])[:6]
     top = [{"token": token, "logprob": log_p} for token, log_p in likely]
     return {"logprobs": {"content": [{**top[0], "top_logprobs": top}]}}
 
 
-CHOICES = {"completions": complete, "chat": chat}
-
-
-def start():
+def start(model=None):
     """A server of its own thread, whose ``state`` says how slow it is and what trouble it makes."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # clients that hang up are part of the tests
     server.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    server.model = model or Toy()
     server.state = {
         "lock": threading.Lock(), "asked": [], "busy": 0, "most_busy": 0, "delay": 0.0,
         "trouble": lambda _: None,

@@ -8,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from games.loopback import distribution, start, tokens_of, twin
-from shapiq_spex import TextGame
+from games.loopback import start
+from shapiq_spex import Evaluator, TextGame
 from shapiq_spex.games.models.remote import RemoteScorer
 from shapiq_spex.games.models.server import Server
 
@@ -53,7 +53,7 @@ def left_over(row):
 def test_agrees_with_the_model_itself(serve, interface):
     game = game_of(serve, interface=interface)
     rows = all_coalitions(4)
-    expected = np.array([twin(left_over(row), ANSWER) for row in rows])
+    expected = np.array([serve.model.twin(left_over(row), ANSWER) for row in rows])
     np.testing.assert_allclose(game(rows), expected.sum(axis=1), atol=1e-9)
     per_token = game.read_as(value="token_log_odds")(rows)
     odds = np.log(np.exp(expected) / (1 - np.exp(expected)))
@@ -67,7 +67,7 @@ def test_answers_are_held_against_each_other(serve):
     rows = all_coalitions(4)
     texts = [left_over(row) for row in rows]
     own, *others = (
-        np.array([twin(text, answer).sum() for text in texts])
+        np.array([serve.model.twin(text, answer).sum() for text in texts])
         for answer in (" good", " bad", " never fails")
     )
     np.testing.assert_allclose(game(rows), own - np.logaddexp(*others), atol=1e-9)
@@ -85,7 +85,7 @@ def test_a_chat_reads_one_token_and_bounds_what_is_missing(serve):
     for row in all_coalitions(3):
         pieces = ("film", " never", " fails")
         text = "".join(piece for piece, here in zip(pieces, row, strict=True) if here)
-        found = distribution(tokens_of(f"<system>the film<user>{text}"))
+        found = serve.model.next_token(f"<system>the film<user>{text}")
         smallest = sorted(found.values(), reverse=True)[5]
         expected = max(found[" good"], smallest)
         missing += found[" good"] < smallest
@@ -181,11 +181,14 @@ def test_an_answer_that_shares_a_token_with_the_prompt_is_refused(serve):
 
 
 # ---------------------------------------------------------------------- settings
-def test_the_key_goes_to_the_server_and_nowhere_else(serve):
+def test_the_key_goes_to_the_server_and_nowhere_else(serve, tmp_path):
     game = game_of(serve)
     assert {key for _, _, key in serve.state["asked"]} == {f"Bearer {KEY}"}
     assert KEY.encode() not in pickle.dumps(game)
     assert KEY not in json.dumps(game.identity)
+    with Evaluator(game, store=tmp_path / "values", progress=False) as evaluator:
+        evaluator(all_coalitions(4))
+    assert all(KEY.encode() not in file.read_bytes() for file in tmp_path.iterdir())
     scorer_of(serve, key_variable=None)
     assert serve.state["asked"][-1][2] is None
 
