@@ -1,12 +1,10 @@
-"""Claims: the evaluator costs under 20 microseconds a mask in batches, with and without a store;
-and a run killed at any moment keeps every batch but the one in hand, and resumes to the same bits.
+"""Claim: a run killed at any moment keeps every batch but the one in hand, and resumes to the same
+bits.
 
-The cost is that of an evaluator around a game that does next to nothing, per mask: of masks that
-are new, that it was asked before, and that a store from an earlier process has. The kills are real
-(SIGKILL) and hit a child process at a random moment of its run. The game of the child writes down
-each batch it is asked for before it answers, so what was begun is known.
+The kills are real (SIGKILL) and hit a child process at a random moment of its run. The game of the
+child writes down each batch it is asked for before it answers, so what was begun is known.
 
-    python benchmarks/evaluator.py
+    python benchmarks/kills.py
 
 Asserts what it claims. One thread.
 """
@@ -30,59 +28,11 @@ import numpy as np
 
 from shapiq_spex.evaluation import Evaluator, Store
 
-RESULTS = Path(__file__).parent / "results" / "evaluator.md"
-LIMIT_US = 20.0
+RESULTS = Path(__file__).parent / "results" / "kills.md"
 FORK = multiprocessing.get_context("fork")
 PLAYERS, MASKS, BATCH = 60, 800, 16
 
 
-# ---------------------------------------------------------------------- cost
-def first_player(rows):
-    return rows[:, 0]
-
-
-def microseconds_a_mask(evaluator, blocks):
-    """Median and maximum over the blocks."""
-    found = []
-    for block in blocks:
-        start = time.perf_counter()
-        evaluator(block)
-        found.append((time.perf_counter() - start) / len(block) * 1e6)
-    return np.median(found), max(found)
-
-
-def cost(n, batch, store, blocks=30):
-    rng = np.random.default_rng(n)
-    rows = [rng.random((batch, n)) < 0.5 for _ in range(blocks)]
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"store": Path(folder) / "values"} if store else {}
-        settings |= {"progress": False, "batch_size": batch}
-        with Evaluator(first_player, n, **settings) as evaluator:
-            new = microseconds_a_mask(evaluator, rows)
-            again = microseconds_a_mask(evaluator, rows)
-        opening = 0.0
-        if store:
-            start = time.perf_counter()
-            Evaluator(first_player, n, **settings).close()
-            opening = (time.perf_counter() - start) / (batch * blocks) * 1e6
-    assert new[0] < LIMIT_US, f"{new[0]:.1f} microseconds a mask"
-    return new, again, opening
-
-
-def cost_table():
-    yield "| players | masks a batch | store | new masks | worst batch | known masks | opening |"
-    yield "|---" * 7 + "|"
-    for n in (30, 200, 1000):
-        for batch in (64, 256, 1000):
-            for store in (False, True):
-                (new, worst), (again, _), opening = cost(n, batch, store)
-                yield (
-                    f"| {n} | {batch} | {'yes' if store else 'no'} | {new:.1f} | {worst:.1f} "
-                    f"| {again:.1f} | {f'{opening:.1f}' if store else '–'} |"
-                )
-
-
-# ---------------------------------------------------------------------- kills
 class DiaryGame:
     """Every bit of a mask decides its value; every batch is written down before it is answered."""
 
@@ -178,19 +128,9 @@ def main():
     names = ("shapiq", "numpy", "joblib")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     lines = [
-        "# The evaluator: what it costs, and what kills cost",
+        f"# {args.runs} runs killed with SIGKILL at random moments",
         "",
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}; "
-        "one thread.",
-        "",
-        "## Microseconds a mask",
-        "",
-        "Medians over 30 batches of a game that does next to nothing, the time of that included. "
-        "Opening is that of a store of 30 batches, all its values read and checked.",
-        "",
-        *cost_table(),
-        "",
-        "## Killed with SIGKILL at random moments",
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}.",
         "",
         *kill_report(args.runs),
     ]
