@@ -11,6 +11,7 @@ from shapiq.approximator import KernelSHAP
 from fakes import FakeScorer
 from shapiq_spex import SPEX, Evaluator, ProxySPEX, TextGame
 from shapiq_spex.explain import refine, screen
+from shapiq_spex.games import Subgame
 
 N, SIZE = 60, 6
 SENTENCES = [list(range(start, start + SIZE)) for start in range(0, N, SIZE)]
@@ -182,6 +183,20 @@ def test_an_evaluator_in_front_of_a_text_keeps_what_was_paid(tmp_path):
     assert game.n_evaluated == 0
 
 
+def test_a_part_of_a_text_is_cut_into_its_pieces():
+    """Tokens of a fake model are words; those of the first sentence are held fixed."""
+    game = text_game(players="tokens")
+    part = Subgame(game, range(4, game.n_players))
+    found = refine(part, "sentences", "words", budget=200, keep=2, random_state=0)
+    assert [stage.name for stage in found.stages] == ["sentences", "words", "players"]
+    assert found.stages[0].game.names == ["I was never bored by it.", "they sing a lot!"]
+    assert found.stages[1].game.names == TEXT.split()[4:]
+    rows = part.expand(np.vstack([found.stages[-1].game.expand([[False, True]])]))
+    assert rows[:, :4].all()
+    behind = refine(Evaluator(part, progress=False), "words", budget=200, keep=2, random_state=0)
+    assert behind.stages[0].game.names == TEXT.split()[4:]
+
+
 # ---------------------------------------------------------------------- screen
 def test_screening_keeps_the_planted_players():
     game = Planted((5, 17), (40,), (3, 33), n=N)
@@ -220,7 +235,7 @@ def test_noise_alone_says_so():
             ValueError,
             "refine needs keep to be a positive whole number, got True",
         ),
-        (lambda: refine(Planted((0,)), budget=99), TypeError, "'sentences' in a TextGame only"),
+        (lambda: refine(Planted((0,)), budget=99), TypeError, "Planted is no TextGame"),
         (lambda: refine(Planted((0,)), [[0], [0]], budget=99), ValueError, "in two groups"),
         (
             lambda: refine(text_game(), "sentence", budget=99),
