@@ -56,6 +56,38 @@ def test_a_pair_across_sentences_is_found():
     assert strongest(fine) == (7, 45)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_planted_pairs_among_a_thousand_players(seed):
+    rng, size = np.random.default_rng(seed), 20
+    lines = np.arange(1000).reshape(-1, size)
+    places = rng.choice(len(lines), 5, replace=False)
+    a, b, c, d, e = (int(lines[line, rng.integers(size)]) for line in places)
+    small = rng.normal(scale=0.002, size=1000)  # every player has an effect of its own
+
+    def game(x):
+        together = 4.0 * x[:, a] * x[:, b] - 4.0 * x[:, c] * x[:, d]
+        hidden = (2.0 * x[:, lines[places[4], 0]] - 1) * (2.0 * x[:, lines[places[4], 1]] - 1)
+        return x @ small + together + 2.0 * x[:, e] + hidden
+
+    found = refine(Evaluator(game, 1000, progress=False), lines, budget=700, keep=5, random_state=0)
+    coarse, fine = found.stages
+    assert set(coarse.kept) == set(places.tolist())
+    frame = fine.to_frame("BII", 2)
+    pairs = frame[frame.order == 2].interaction.head(2)
+    name = " × ".join
+    assert set(pairs) >= {name(map(str, sorted(pair))) for pair in ((a, b), (c, d))}
+    assert found.ledger().masks.sum() <= 700
+    # What two players of one line do only in turns, the line cannot show: by itself it is dropped.
+    dropped = refine(
+        Evaluator(lambda x: game(x) - 2.0 * x[:, e], 1000, progress=False),
+        lines,
+        budget=700,
+        keep=4,
+        random_state=0,
+    )
+    assert int(places[4]) not in dropped.stages[0].kept
+
+
 def test_with_enough_budget_every_stage_is_exact():
     def game(x):
         return 3.0 * x[:, 0] * x[:, 5] - x[:, 9]
