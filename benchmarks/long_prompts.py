@@ -2,9 +2,9 @@
 
 Two games, both offline:
 
-- Retrieval: 2,000 sentences of Python's own help and a question. MiniLM embeds every sentence once;
-  the value of a coalition is 100 times the cosine of the mean embedding of its sentences with that
-  of the question. Chapters are runs of 40 sentences.
+- Retrieval: 4,000 chunks of sentences, of at most 16 words, of Python's own help and a question.
+  MiniLM embeds every chunk once; the value of a coalition is 100 times the cosine of the mean
+  embedding of its chunks with that of the question. Chapters are runs of 40 chunks.
 - Language: a small Llama with rotary positions, trained here to name the chapter of that help a
   text is mostly from, reads 1,000 words from several chapters; the value is the log-probability, in
   nats, of the right one. Absent words are deleted. Chapters, here, are runs of 40 words.
@@ -17,13 +17,15 @@ with probability one half, all others present; R² of the last stage on fresh co
 and the drop: by how much the value of the whole text falls when the ten players go that the last
 stage finds most valuable (Shapley values), against ten at random.
 
-    python benchmarks/long_prompts.py
+    python benchmarks/long_prompts.py [retrieval] [language]
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sys
 import time
 from collections import Counter
 
@@ -44,14 +46,14 @@ from shapiq_spex.games.prompts.spans import Encoding, cut
 
 TEXT = " ".join(" ".join(topic.split()) for topic in topics.values())
 QUESTION = "How do I catch an exception and clean up afterwards?"
-N_SENTENCES, N_WORDS, CHAPTER = 2000, 1000, 40
+N_CHUNKS, WORDS_A_CHUNK, N_WORDS, CHAPTER = 4000, 16, 1000, 40
 KEPT_CHAPTERS, KEPT_PLAYERS, N_CHECKED, N_GONE = 3, 100, 100, 10
 FEW, BEYOND_PLAYERS = 400, 500  # masks
 
 
 # ---------------------------------------------------------------------- retrieval
 class MeanEmbedding(Game):
-    """100 cos(mean of the embeddings of the sentences present, question); 0 without any."""
+    """100 cos(mean of the embeddings of the chunks present, question); 0 without any."""
 
     def __init__(self, embeddings, question):
         self.embeddings, self.question = embeddings, question
@@ -64,15 +66,21 @@ class MeanEmbedding(Game):
 
 
 def retrieval():
-    spans = cut(TEXT, (0, len(TEXT)), "sentences", Encoding((), (), ()))
-    sentences = [TEXT[a:b] for a, b in spans if 40 <= b - a <= 200][:N_SENTENCES]
-    assert len(sentences) == N_SENTENCES
+    sentences = cut(TEXT, (0, len(TEXT)), "sentences", Encoding((), (), ()))
+    split = [TEXT[start:end].split() for start, end in sentences]
+    pieces = [
+        " ".join(words[first : first + WORDS_A_CHUNK])
+        for words in split
+        for first in range(0, len(words), WORDS_A_CHUNK)
+    ]
+    chunks = [each for each in pieces if len(each) >= 30][:N_CHUNKS]
+    assert len(chunks) == N_CHUNKS
     scorer = SimilarityScorer("minilm", query=QUESTION, batch_size=32)
-    embeddings = np.empty((N_SENTENCES, 384))
-    for index, states in scorer._embed([scorer.encode(each).ids for each in sentences]):
+    embeddings = np.empty((N_CHUNKS, 384))
+    for index, states in scorer._embed([scorer.encode(each).ids for each in chunks]):
         embeddings[index] = states
     game = MeanEmbedding(embeddings, scorer._directions[:, 0])
-    return game, sentences, f"The question: {QUESTION}"
+    return game, chunks, f"The question: {QUESTION}"
 
 
 # ---------------------------------------------------------------------- language
@@ -240,8 +248,8 @@ def refined(game, budget, seed):
 def measure(game, names, seeds):
     """Rows of the table, and the players each way finds most valuable."""
     many = game.n_players + BEYOND_PLAYERS
-    ways = [("flat", flat, many), ("screen", screened, many)]
-    ways += [("refine", refined, many), ("refine, fewer masks", refined, FEW)]
+    ways = [("refine, fewer masks", refined, FEW), ("refine", refined, many)]
+    ways += [("screen", screened, many), ("flat", flat, many)]
     rows, found = [], {}
     for name, run, budget in ways:
         figures = []
@@ -296,14 +304,21 @@ def section(name, make, seeds):
     ]
 
 
+SECTIONS = {"retrieval": retrieval, "language": language}
+
+
 def main():
+    """Sections that are not asked for stay as they were."""
     torch.set_num_threads(1)
-    lines = ["# Thousands of players", "", "Seconds are those of one core.", ""]
-    lines += section("Retrieval", retrieval, seeds=(0, 1))
-    lines += section("Language", language, seeds=(0,))
-    text = "\n".join(lines)
-    (RESULTS / "long_prompts.md").write_text(text, encoding="utf-8")
-    print(text)
+    kept = RESULTS / "long_prompts.json"
+    sections = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    for name in sys.argv[1:] or SECTIONS:
+        sections[name] = section(name.capitalize(), SECTIONS[name], seeds=(0,))
+        kept.write_text(json.dumps(sections, indent=1) + "\n", encoding="utf-8")
+        lines = ["# Thousands of players", "", "Seconds are those of one core.", ""]
+        text = "\n".join(lines + [line for each in SECTIONS for line in sections.get(each, ())])
+        (RESULTS / "long_prompts.md").write_text(text, encoding="utf-8")
+        print(text)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from shapiq_spex.choice import Chosen
 from shapiq_spex.evaluation import Evaluator
-from shapiq_spex.games import Subgame, TextGame, groups_of
+from shapiq_spex.games import Subgame, groups_of
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.spex import SPEX
 from shapiq_spex.stages import Refinement, Stage, run_stage
@@ -121,7 +121,7 @@ def refine(
     total effect below what the budget can tell from none: see ``r2`` in the ledger.
 
     Args:
-        game: A `TextGame`, an `Evaluator` in front of one, or any game of players; see `Subgame`.
+        game: A `TextGame`, an `Evaluator` or a `Subgame` of one, or any game of players.
         levels: The units from coarse to fine: "paragraphs", "sentences", "parts" or a pattern for a
             game of text, or groups of players, as a list of lists or by name. Players of no unit
             stay present. By default "sentences".
@@ -238,15 +238,8 @@ def _units(game: Any, level: Level) -> tuple[str, Units]:
     if not isinstance(level, str | re.Pattern):
         given = Subgame(game, level)
         return "groups", dict(zip(given.names, given.groups, strict=True))
-    text = game.game if isinstance(game, Evaluator) else game
-    if not isinstance(text, TextGame):
-        msg = (
-            f"refine finds {level!r} in a TextGame only, not in a {type(text).__name__}; give it "
-            "groups of players, as a list of lists or by name."
-        )
-        raise TypeError(msg)
     name = level if isinstance(level, str) else level.pattern
-    return name, {unit: tuple(players) for unit, players in groups_of(text, level).items()}
+    return name, {unit: tuple(players) for unit, players in groups_of(game, level).items()}
 
 
 def _within(units: Units, alive: set[int]) -> Units:

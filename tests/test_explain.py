@@ -11,6 +11,7 @@ from shapiq.approximator import KernelSHAP
 from fakes import FakeScorer
 from shapiq_spex import SPEX, Evaluator, ProxySPEX, TextGame
 from shapiq_spex.explain import refine, screen
+from shapiq_spex.games import Subgame
 
 N, SIZE = 60, 6
 SENTENCES = [list(range(start, start + SIZE)) for start in range(0, N, SIZE)]
@@ -53,6 +54,38 @@ def test_a_pair_across_sentences_is_found():
     assert set(coarse.kept) == {1, 7}
     assert strongest(coarse) == (*range(6, 12), *range(42, 48))
     assert strongest(fine) == (7, 45)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_planted_pairs_among_a_thousand_players(seed):
+    rng, size = np.random.default_rng(seed), 20
+    lines = np.arange(1000).reshape(-1, size)
+    places = rng.choice(len(lines), 5, replace=False)
+    a, b, c, d, e = (int(lines[line, rng.integers(size)]) for line in places)
+    small = rng.normal(scale=0.002, size=1000)  # every player has an effect of its own
+
+    def game(x):
+        together = 4.0 * x[:, a] * x[:, b] - 4.0 * x[:, c] * x[:, d]
+        hidden = (2.0 * x[:, lines[places[4], 0]] - 1) * (2.0 * x[:, lines[places[4], 1]] - 1)
+        return x @ small + together + 2.0 * x[:, e] + hidden
+
+    found = refine(Evaluator(game, 1000, progress=False), lines, budget=700, keep=5, random_state=0)
+    coarse, fine = found.stages
+    assert set(coarse.kept) == set(places.tolist())
+    frame = fine.to_frame("BII", 2)
+    pairs = frame[frame.order == 2].interaction.head(2)
+    name = " × ".join
+    assert set(pairs) >= {name(map(str, sorted(pair))) for pair in ((a, b), (c, d))}
+    assert found.ledger().masks.sum() <= 700
+    # What two players of one line do only in turns, the line cannot show: by itself it is dropped.
+    dropped = refine(
+        Evaluator(lambda x: game(x) - 2.0 * x[:, e], 1000, progress=False),
+        lines,
+        budget=700,
+        keep=4,
+        random_state=0,
+    )
+    assert int(places[4]) not in dropped.stages[0].kept
 
 
 def test_with_enough_budget_every_stage_is_exact():
@@ -182,6 +215,20 @@ def test_an_evaluator_in_front_of_a_text_keeps_what_was_paid(tmp_path):
     assert game.n_evaluated == 0
 
 
+def test_a_part_of_a_text_is_cut_into_its_pieces():
+    """Tokens of a fake model are words; those of the first sentence are held fixed."""
+    game = text_game(players="tokens")
+    part = Subgame(game, range(4, game.n_players))
+    found = refine(part, "sentences", "words", budget=200, keep=2, random_state=0)
+    assert [stage.name for stage in found.stages] == ["sentences", "words", "players"]
+    assert found.stages[0].game.names == ["I was never bored by it.", "they sing a lot!"]
+    assert found.stages[1].game.names == TEXT.split()[4:]
+    rows = part.expand(np.vstack([found.stages[-1].game.expand([[False, True]])]))
+    assert rows[:, :4].all()
+    behind = refine(Evaluator(part, progress=False), "words", budget=200, keep=2, random_state=0)
+    assert behind.stages[0].game.names == TEXT.split()[4:]
+
+
 # ---------------------------------------------------------------------- screen
 def test_screening_keeps_the_planted_players():
     game = Planted((5, 17), (40,), (3, 33), n=N)
@@ -220,7 +267,7 @@ def test_noise_alone_says_so():
             ValueError,
             "refine needs keep to be a positive whole number, got True",
         ),
-        (lambda: refine(Planted((0,)), budget=99), TypeError, "'sentences' in a TextGame only"),
+        (lambda: refine(Planted((0,)), budget=99), TypeError, "Planted is no TextGame"),
         (lambda: refine(Planted((0,)), [[0], [0]], budget=99), ValueError, "in two groups"),
         (
             lambda: refine(text_game(), "sentence", budget=99),

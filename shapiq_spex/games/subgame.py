@@ -155,17 +155,18 @@ class Subgame(Game):
         return [readable(" ".join(str(told[player]) for player in group)) for group in self.groups]
 
 
-def groups_of(game: TextGame, pieces: Players) -> dict[str, list[int]]:
+def groups_of(game: Any, pieces: Players) -> dict[str, list[int]]:
     """Return the players of a text by the larger piece each begins in, for `Subgame`.
 
     Args:
-        game: A game whose players lie in the text.
+        game: A `TextGame`, or a `Subgame` or an `Evaluator` in front of one.
         pieces: "words", "sentences", "paragraphs", "parts", a pattern or pieces of the text, as for
             `shapiq_spex.games.prompts.players.make_players`. A player between two pieces goes with
             the earlier one, and one before all of them with the first; pieces in which no player
             begins are left out.
 
     Raises:
+        TypeError: If the game is about no text.
         ValueError: If the pieces cannot be found in the text.
 
     Examples:
@@ -175,14 +176,31 @@ def groups_of(game: TextGame, pieces: Players) -> dict[str, list[int]]:
         >>> groups_of(TextGame.from_encoder("Not bad. Not good at all."), "sentences")
         {'Not bad.': [0, 1], 'Not good at all.': [2, 3, 4, 5]}
     """
-    found = make_players(game.prompt, pieces, game._encode(game.text))
+    text, first_characters = _on_text(game)
+    found = make_players(text.prompt, pieces, text._encode(text.text))
     begins = sorted((start, piece.name) for piece in found for start, _ in piece.spans)
     starts = [start for start, _ in begins]
     groups: dict[str, list[int]] = {piece.name: [] for piece in found}
-    for number, player in enumerate(game.players):
-        place = bisect_right(starts, player.start) - 1
+    for number, first in enumerate(first_characters):
+        place = bisect_right(starts, first) - 1
         groups[begins[max(place, 0)][1]].append(number)
     return {name: players for name, players in groups.items() if players}
+
+
+def _on_text(game: Any) -> tuple[TextGame, list[int]]:
+    """The game of a text behind this one, and where in the text its players begin."""
+    if hasattr(game, "prompt"):
+        return game, [player.start for player in game.players]
+    if not hasattr(game, "game"):
+        msg = (
+            f"{type(game).__name__} is no TextGame, nor a Subgame or an Evaluator of one, so its "
+            f"players begin nowhere; give groups of players, as a list of lists or by name."
+        )
+        raise TypeError(msg)
+    text, starts = _on_text(game.game)
+    if isinstance(game, Subgame):
+        starts = [min(starts[player] for player in group) for group in game.groups]
+    return text, starts
 
 
 def _players(group: Any) -> tuple[int, ...]:

@@ -234,21 +234,6 @@ def twins_of_log_prob(game, rows):
     return [token_probabilities(game, left_over(game, row), answer)[0].sum() for row in rows]
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_a_model_in_half_precision_is_taken_as_it_is(dtype):
-    model, tokenizer = language_model("llama")
-    full = game_of("llama")
-    settings = {"tokenizer": tokenizer, "answer": ANSWER, "progress": False}
-    game = TextGame.from_causal_lm(PROMPT, model.to(dtype), **settings)
-    rows = rows_of(game, 10)
-    values, exact = game(rows), full(rows)
-    assert game.scorer.local.model.dtype == dtype
-    assert game.identity["dtype"] == str(dtype)
-    # 8 bits of mantissa leave 2^-8 of the scale a rounding, and 2 layers have some ten of them.
-    assert np.abs(values - exact).max() < 10 * 2**-8 * np.abs(exact).max()
-    assert game.identity != full.identity
-
-
 def test_a_batch_that_does_not_fit_is_halved_and_the_size_remembered(monkeypatch):
     game = game_of("llama", batch_size=16)
     rows, model = rows_of(game), game.scorer.local.model

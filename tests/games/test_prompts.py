@@ -137,7 +137,12 @@ class Template:
 
 @pytest.mark.parametrize("change", [str, str.strip])
 def test_contents_are_found_even_where_the_template_says_the_same(change):
-    prompt = Prompt.from_chat(CHAT, Template(change))
+    template = Template(change)
+    prompt = Prompt.from_chat(CHAT, template)
+    assert template.calls == 1
+    assert prompt.text == template.apply_chat_template(
+        CHAT, tokenize=False, add_generation_prompt=True
+    )
     assert prompt.rendered
     assert [part.name for part in prompt.parts] == ["user", "assistant", "user"]
     assert shown(prompt) == ["Is it good?", "assistant", "Is it good?"]
@@ -153,6 +158,22 @@ def test_messages_stay_by_role_or_by_number():
     assert shown(prompt) == ["Is it good?"]
     with pytest.raises(ValueError, match="No message of the chat may go.*keeps all 4"):
         Prompt.from_chat(CHAT, Template(), fixed=("system", "user", "assistant"))
+
+
+@pytest.mark.parametrize(
+    ("one", "names"),
+    [("system", ["user", "assistant", "user"]), ("user", ["system", "assistant"]), (3, None)],
+)
+def test_one_message_or_role_stays_without_a_list(one, names):
+    prompt = Prompt.from_chat(CHAT, Template(), fixed=one)
+    assert prompt == Prompt.from_chat(CHAT, Template(), fixed=(one,))
+    assert [part.name for part in prompt.parts] == (names or ["system", "user", "assistant"])
+
+
+@pytest.mark.parametrize("wrong", ["sytem", ("system", "tool"), 4, (0, -1), "s"])
+def test_messages_that_are_not_there_cannot_stay(wrong):
+    with pytest.raises(ValueError, match=r"role \(system, user, assistant\) or by number \(0 to 3"):
+        Prompt.from_chat(CHAT, Template(), fixed=wrong)
 
 
 def test_a_message_without_a_token_of_its_own_is_refused():

@@ -62,6 +62,11 @@ def test_agrees_with_the_model_itself(serve, interface):
     assert len(serve.state["asked"]) == 1 + 16
 
 
+def test_an_answer_is_not_held_against_itself(serve):
+    with pytest.raises(ValueError, match="but ' good' is the answer itself; leave it out"):
+        game_of(serve, answer=" good", against=[" bad", " good"])
+
+
 def test_answers_are_held_against_each_other(serve):
     game = game_of(serve, answer=" good", against=[" bad", " never fails"])
     rows = all_coalitions(4)

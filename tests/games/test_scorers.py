@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 import numpy as np
@@ -69,16 +70,17 @@ def twin(model, tokenizer, game, coalition, *, removal, output, label):
 
 
 CASES = [
-    (kind, removal, output)
+    (kind, removal)
     for kind, removal in product(TOKENIZERS, ("mask", "delete"))
-    for output in ("log_odds", "logit", "probability")
     if (kind, removal) != ("gpt2", "mask")  # which has no mask token
 ]
 
 
-@pytest.mark.parametrize(("kind", "removal", "output"), CASES)
-def test_classifier_agrees_with_one_text_at_a_time(kind, removal, output):
-    model, tokenizer = tiny(kind)
+@pytest.mark.parametrize("padding_side", ["right", "left"])
+@pytest.mark.parametrize("output", ["log_odds", "logit", "probability"])
+@pytest.mark.parametrize(("kind", "removal"), CASES)
+def test_classifier_agrees_with_one_text_at_a_time(kind, removal, output, padding_side):
+    model, tokenizer = tiny(kind, padding_side=padding_side)
     game = TextGame.from_classifier(
         "the film never fails, unbelievably",
         model,
@@ -129,7 +131,7 @@ def test_xlnet_which_answers_from_the_last_position_is_not_padded():
     assert np.ptp(alone) > 0.1
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "gpt2"])
+@pytest.mark.parametrize("kind", TOKENIZERS)
 def test_a_value_does_not_depend_on_its_batch(kind):
     model, tokenizer = tiny(kind)
     scorer = ClassScorer(model, tokenizer, label=0)
@@ -199,8 +201,10 @@ def test_unusable_settings_are_refused():
     model, tokenizer = tiny("bert")
     with pytest.raises(ValueError, match="output can be log_odds, logit, probability"):
         ClassScorer(model, tokenizer, label=0, output="odds")
-    with pytest.raises(ValueError, match="whole number of at least 1, not 0"):
-        ClassScorer(model, tokenizer, label=0, batch_size=0)
+    for wrong in (0, 2.0, True, np.float64(2)):
+        said = f"whole number of at least 1, not {re.escape(repr(wrong))}"
+        with pytest.raises(ValueError, match=said):
+            ClassScorer(model, tokenizer, label=0, batch_size=wrong)
     with pytest.raises(ValueError, match="pooling can be mean, cls"):
         SimilarityScorer(model.bert, tokenizer, pooling="max")
     for labels in ("good", ("good",), ("good", " ")):
@@ -303,7 +307,7 @@ def test_every_text_token_of_real_tokenizers_has_one_owner(text, name, kind):
         assert [text[p.start : p.end] for p in players] == text.split()
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert"])
 def test_hidden_tokens_of_an_encoder_are_seen_by_nobody_and_keep_their_place(kind):
     model, tokenizer = tiny(kind)
     settings = {"tokenizer": tokenizer, "label": 0, "progress": False}

@@ -38,10 +38,12 @@ def all_coalitions(n):
     return np.array(list(product([False, True], repeat=n)))
 
 
+@pytest.mark.parametrize("padding_side", ["right", "left"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert"])
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_similarity_agrees_with_one_text_at_a_time(pooling):
-    classifier, tokenizer = tiny("bert")
-    model = classifier.bert.eval()
+def test_similarity_agrees_with_one_text_at_a_time(pooling, kind, padding_side):
+    classifier, tokenizer = tiny(kind, padding_side=padding_side)
+    model = classifier.base_model.eval()
     labels = ("a good film", "bad")
     game = TextGame.from_encoder(
         "never so dull",
@@ -50,22 +52,24 @@ def test_similarity_agrees_with_one_text_at_a_time(pooling):
         labels=labels,
         pooling=pooling,
         removal="delete",
+        batch_size=np.int64(3),
         progress=False,
     )
 
-    def embed(text):
+    def embed(ids):
         with torch.no_grad():
-            states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].double()
+            states = model(input_ids=torch.tensor([ids])).last_hidden_state[0].double()
         return states.mean(0) if pooling == "mean" else states[0]
 
-    def similarity(words, label):
-        return torch.cosine_similarity(embed(" ".join(words)), embed(label), dim=0).item()
-
-    rows = all_coalitions(3)
-    expected = []
+    whole = tokenizer(game.text)["input_ids"]
+    good, bad = (embed(tokenizer(label)["input_ids"]) for label in labels)
+    rows, expected = all_coalitions(3), []
     for row in rows:
-        words = [word for word, here in zip(game.text.split(), row, strict=True) if here]
-        expected.append(100 * (similarity(words, labels[0]) - similarity(words, labels[1])))
+        absent = [p for p, here in zip(game.players, row, strict=True) if not here]
+        gone = {token for player in absent for token in player.tokens}
+        here = embed([token for i, token in enumerate(whole) if i not in gone])
+        near, far = (torch.cosine_similarity(here, each, dim=0).item() for each in (good, bad))
+        expected.append(100 * (near - far))
     np.testing.assert_allclose(game(rows), expected, atol=1e-4)
     assert np.ptp(expected) > 1
 

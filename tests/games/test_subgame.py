@@ -175,6 +175,16 @@ def test_players_between_pieces_go_with_the_earlier_one():
     }
 
 
+def test_players_of_a_view_of_a_text_go_with_their_pieces():
+    game = TextGame("Not bad. Not at all! A film", FakeScorer(), progress=False)
+    view = Subgame(Evaluator(game, progress=False), [6, [1, 2], 3])
+    assert groups_of(view, "sentences") == {"Not bad.": [1], "Not at all!": [2], "A film": [0]}
+    further = Subgame(Evaluator(view, progress=False), [[0, 1], 2])
+    assert groups_of(further, "sentences") == {"Not bad.": [0], "Not at all!": [1]}
+    with pytest.raises(TypeError, match="TableGame is no TextGame, nor a Subgame or an Evaluator"):
+        groups_of(Subgame(TableGame(3), [0, 1]), "words")
+
+
 def test_pieces_of_several_places_and_empty_ones():
     text = "one two three four five"
     groups = {"odd": ["one", "three", "five"], "even": ["two", "four"]}

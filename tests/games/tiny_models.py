@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -12,22 +14,30 @@ TEXT = "the film never fails, and the cast is not bad"
 CORPUS = [TEXT, "a good film with a bad end", "unbelievably good acting; never dull!"] * 3
 
 
-def wordpiece():
-    """As BERT's: [CLS] ... [SEP], white space has no token."""
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@cache
+def wordpiece_core():
+    """Trained once, for training breaks ties at random."""
     t = tokenizers
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     core = t.Tokenizer(t.models.WordPiece(unk_token="[UNK]"))
     core.pre_tokenizer = t.pre_tokenizers.BertPreTokenizer()
     core.train_from_iterator(
         CORPUS,
-        t.trainers.WordPieceTrainer(vocab_size=60, special_tokens=special, show_progress=False),
+        t.trainers.WordPieceTrainer(vocab_size=60, special_tokens=SPECIAL, show_progress=False),
     )
     core.post_processor = t.processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    pad, unk, cls, sep, mask = special
+    return core.to_str()
+
+
+def wordpiece():
+    """As BERT's: [CLS] ... [SEP], white space has no token."""
+    pad, unk, cls, sep, mask = SPECIAL
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=core,
+        tokenizer_object=tokenizers.Tokenizer.from_str(wordpiece_core()),
         pad_token=pad,
         unk_token=unk,
         cls_token=cls,
@@ -36,8 +46,9 @@ def wordpiece():
     )
 
 
-def byte_level(*, special):
-    """As RoBERTa's (<s> ... </s>) or, without special tokens around the text, GPT-2's."""
+@cache
+def byte_level_core(*, special):
+    """Trained once, as the other."""
     t = tokenizers
     core = t.Tokenizer(t.models.BPE())
     core.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -51,15 +62,23 @@ def byte_level(*, special):
     core.train_from_iterator(CORPUS, trainer)
     if special:
         core.post_processor = t.processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-        names = {"bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
     else:
         core.post_processor = t.processors.ByteLevel(trim_offsets=False)
-        names = {"eos_token": "</s>"}
+    return core.to_str()
+
+
+def byte_level(*, special):
+    """As RoBERTa's (<s> ... </s>) or, without special tokens around the text, GPT-2's."""
+    names = {"eos_token": "</s>"}
+    if special:
+        names |= {"bos_token": "<s>", "mask_token": "<mask>"}
+    core = tokenizers.Tokenizer.from_str(byte_level_core(special=special))
     return transformers.PreTrainedTokenizerFast(tokenizer_object=core, **names)
 
 
 TOKENIZERS = {
     "bert": wordpiece,
+    "modernbert": wordpiece,
     "roberta": lambda: byte_level(special=True),
     "gpt2": lambda: byte_level(special=False),
 }
@@ -77,6 +96,12 @@ def config_of(kind, **settings):
     settings = settings if "id2label" in settings else {"num_labels": 3, **settings}
     if kind == "bert":
         return transformers.BertConfig(**SIZES, max_position_embeddings=64, **settings)
+    if kind == "modernbert":  # rotary positions; one of three layers sees more than its neighbours
+        ids = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3}
+        sizes = {**SIZES, **ids, "num_hidden_layers": 3, "max_position_embeddings": 64}
+        return transformers.ModernBertConfig(
+            **sizes, local_attention=4, global_attn_every_n_layers=3, **settings
+        )
     if kind == "roberta":
         return transformers.RobertaConfig(**SIZES, max_position_embeddings=66, **settings)
     return transformers.GPT2Config(
@@ -90,11 +115,12 @@ def config_of(kind, **settings):
     )
 
 
-def tiny(kind, **settings):
+def tiny(kind, *, padding_side="right", **settings):
     """A random classifier in training mode, as a careless user might hand it over."""
     torch.manual_seed(0)
-    auto = transformers.AutoModelForSequenceClassification
-    return auto.from_config(config_of(kind, **settings)).train(), TOKENIZERS[kind]()
+    auto, tokenizer = transformers.AutoModelForSequenceClassification, TOKENIZERS[kind]()
+    tokenizer.padding_side = padding_side
+    return auto.from_config(config_of(kind, **settings)).train(), tokenizer
 
 
 LAYERS = {"num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.3}
@@ -115,6 +141,9 @@ LANGUAGE_MODELS = {
     "llama": lambda: transformers.LlamaConfig(**ROTARY),
     "qwen2": lambda: transformers.Qwen2Config(**ROTARY),
     "mistral": lambda: transformers.MistralConfig(**ROTARY, sliding_window=8),
+    "gemma2": lambda: transformers.Gemma2Config(  # one layer with a window, one without
+        **ROTARY, sliding_window=8, head_dim=8, query_pre_attn_scalar=8, pad_token_id=None
+    ),
     "t5": lambda: transformers.T5Config(
         **T5, initializer_factor=2.0, decoder_start_token_id=1, pad_token_id=1, eos_token_id=2
     ),

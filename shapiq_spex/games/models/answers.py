@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from itertools import accumulate, combinations, pairwise
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
 from shapiq_spex.games.models.scorers import check_choice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    from shapiq_spex.games.prompts.spans import Span
+
+    AnswerSpan: TypeAlias = slice | str | None
 
 __all__ = ["Answer", "AnswerReader", "Value"]
 
@@ -28,6 +32,7 @@ Value = Literal[
     "contrast",
     "kl",
 ]
+_AS_IT_IS: Literal["as it is"] = "as it is"  # told from a text by being this very object
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,25 @@ class Answer:
         text: The text.
         ids: Its tokens.
         lead: Special tokens the decoder writes before them, which are not scored.
-        pieces: The text of every token.
+        offsets: For every token, the characters ``text[start:end]`` it was made from. Tokens that
+            are some bytes of one character, as of an emoji, have all of it.
     """
 
     text: str
     ids: tuple[int, ...]
     lead: tuple[int, ...]
-    pieces: tuple[str, ...]
+    offsets: tuple[Span, ...]
+
+    @classmethod
+    def of_pieces(cls, text: str, pieces: Sequence[str]) -> Answer:
+        """Return the answer whose tokens are known by their texts only."""
+        ends = [0, *accumulate(map(len, pieces))]
+        return cls(text, (), (), tuple(pairwise(ends)))
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The text of every token."""
+        return tuple(self.text[start:end] for start, end in self.offsets)
 
     @property
     def stem(self) -> tuple[int, ...]:
@@ -80,7 +97,7 @@ class AnswerReader:
     answers: tuple[Answer, ...] = ()
     has_divergence: bool = False
     value: Value
-    span: slice | str | None
+    span: AnswerSpan
 
     def aggregate(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values of outputs of shape (m, k).
@@ -90,20 +107,25 @@ class AnswerReader:
         """
         if self.value == "kl":
             return outputs[:, -1]
-        columns = list(accumulate((len(each.pieces) for each in self.answers), initial=0))
+        columns = list(accumulate((len(each.offsets) for each in self.answers), initial=0))
         log_odds = [outputs[:, i:j] for i, j in pairwise(columns)]
         if self.value == "contrast":
             own, *others = (_log_p(each).sum(axis=1) for each in log_odds)
             return own - np.logaddexp.reduce(others, axis=0)
         return _READINGS[self.value](log_odds[0][:, self._positions])
 
-    def read_as(self, *, value: Value | None = None, span: slice | str | None = None) -> Self:
-        """Return this scorer, on the same model, with its outputs read in another way."""
+    def read_as(self, *, value: Value | None = None, span: AnswerSpan = _AS_IT_IS) -> Self:
+        """Return this scorer, on the same model, with its outputs read in another way.
+
+        Args:
+            value: What is read; by default the same as here.
+            span: The tokens that count, None for all; by default the same as here.
+        """
         other = copy(self)
-        other._choose(value or self.value, span)
+        other._choose(value or self.value, self.span if span is _AS_IT_IS else span)
         return other
 
-    def _choose(self, value: Value | None, span: slice | str | None) -> None:
+    def _choose(self, value: Value | None, span: AnswerSpan) -> None:
         if value is None:
             value = "contrast" if len(self.answers) > 1 else "log_prob"
         check_choice("value", value, get_args(Value))
@@ -117,8 +139,12 @@ class AnswerReader:
             msg = f"The value {value!r} needs an answer; make the game with answer=."
             raise ValueError(msg)
         if span is not None and value in ("contrast", "kl"):
-            msg = f"The value {value!r} is that of whole answers, but span={span!r} was given."
+            msg = (
+                f"The value {value!r} is that of whole answers, but it was to be read from "
+                f"span={span!r}; give span=None."
+            )
             raise ValueError(msg)
+        _refuse_equal(self.answers)
         self.value, self.span = value, span
         self._positions: list[int] = _tokens_in_span(self.answers[0], span) if self.answers else []
 
@@ -146,18 +172,35 @@ _READINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 }
 
 
-def _tokens_in_span(answer: Answer, span: slice | str | None) -> list[int]:
-    positions = list(range(len(answer.pieces)))
+def _refuse_equal(answers: Sequence[Answer]) -> None:
+    for one, other in combinations(answers, 2):
+        if one.text == other.text or (one.ids and one.ids == other.ids):
+            fault = "the answer itself" if one is answers[0] else "given twice"
+            msg = (
+                f"against holds other answers than the answer, each once, but {other.text!r} is "
+                f"{fault}; leave it out."
+            )
+            raise ValueError(msg)
+
+
+def _tokens_in_span(answer: Answer, span: AnswerSpan) -> list[int]:
+    positions = list(range(len(answer.offsets)))
     if span is None:
         return positions
     if isinstance(span, slice):
         chosen = positions[span]
     else:
+        times = answer.text.count(span) if span else 0
+        if times > 1:
+            msg = (
+                f"The answer {answer.text!r} has span={span!r} {times} times; give a longer piece, "
+                f"or the numbers of its tokens as a slice."
+            )
+            raise ValueError(msg)
         start = answer.text.find(span)
-        ends = list(accumulate(len(piece) for piece in answer.pieces))
-        starts = [0, *ends]
-        touched = (starts[i] < start + len(span) and ends[i] > start for i in positions)
-        chosen = [i for i, each in enumerate(touched) if each and start >= 0]
+        end = start + len(span)
+        touched = (i < end and start < j for i, j in answer.offsets)
+        chosen = [position for position, each in enumerate(touched) if each and times]
     if not chosen:
         msg = f"No token of the answer {answer.text!r} lies in span={span!r}."
         raise ValueError(msg)

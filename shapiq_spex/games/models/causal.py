@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from shapiq_spex.games.models.answers import Answer
 from shapiq_spex.games.models.inference import inference
 from shapiq_spex.games.models.language import AnswerScorer
 from shapiq_spex.games.models.local import Batch, in_batches
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.models.answers import Answer
     from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["CausalScorer"]
@@ -167,20 +167,21 @@ class CausalScorer(AnswerScorer):
     def _answer(self, text: str) -> Answer:
         """The tokens that the answer adds to those of the prompt, both read as one text."""
         before = self.encode_prompt(self.prompt.text).ids
-        both = self.encode_prompt(self.prompt.text + text).ids
-        if both[: len(before)] != before or len(both) == len(before):
+        both, start = self.encode_prompt(self.prompt.text + text), len(self.prompt.text)
+        if both.ids[: len(before)] != before or len(both.ids) == len(before):
             msg = (
                 f"The tokenizer joins the end of the prompt, {self.prompt.text[-20:]!r}, and the "
                 f"beginning of the answer, {text[:20]!r}, to one token; let the prompt end with a "
                 f"whole word, and let the answer begin with the white space after it."
             )
             raise ValueError(msg)
-        return self._make_answer((), both[len(before) :])
+        offsets = ((max(i - start, 0), j - start) for i, j in both.offsets[len(before) :])
+        return Answer(text, both.ids[len(before) :], (), tuple(offsets))
 
     def _generated(self, max_new_tokens: int) -> Answer:
         made = self._greedy(max_new_tokens)[len(self.encode_prompt(self.prompt.text).ids) :]
         lead, ids = self._without_special(made)
-        return self._make_answer(lead, ids)
+        return self._written(lead, ids)
 
 
 def _common_prefix(arrays: list[NDArray[np.int32]]) -> NDArray[np.int32]:

@@ -246,8 +246,9 @@ def _states(output: Any) -> Any:
 
 
 def _mean_state(output: Any, mask: Any) -> Any:
-    weights = mask.unsqueeze(-1)
-    return (_states(output).float() * weights).sum(1) / weights.sum(1)
+    states = _states(output).float()
+    weights = mask.unsqueeze(-1).to(states.device)  # of a model on several devices the last one
+    return (states * weights).sum(1) / weights.sum(1)
 
 
 def _first_state(output: Any, _mask: Any) -> Any:

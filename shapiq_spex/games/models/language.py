@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -111,11 +112,22 @@ class AnswerScorer(AnswerReader, LocalScorer):
                 divergence = [_divergence(self._reference, logits[:, len(self._lead)])]
         return np.asarray(torch.cat([*columns, *divergence], dim=1).cpu().double())
 
-    def _make_answer(self, lead: Sequence[int], ids: Sequence[int]) -> Answer:
-        decode = self.local.tokenizer.decode
-        shown = [decode(list(ids[:i])) for i in range(len(ids) + 1)]
-        pieces = tuple(after[len(before) :] for before, after in pairwise(shown))
-        return Answer(shown[-1], tuple(map(int, ids)), tuple(lead), pieces)
+    def _written(self, lead: Sequence[int], ids: Sequence[int]) -> Answer:
+        """An answer that is known by its tokens only.
+
+        Of an unfinished character a tokenizer shows some sign that another token takes back, so a
+        token begins where what is shown before it agrees with the text.
+        """
+
+        def shown(i: int) -> str:
+            return self.local.tokenizer.decode(list(ids[:i]), clean_up_tokenization_spaces=False)
+
+        text = shown(len(ids))
+        ends = [len(commonprefix([text, shown(i)])) for i in range(len(ids) + 1)]  # noqa: RUF071
+        offsets = tuple(
+            (start, min(max(end, start + 1), len(text))) for start, end in pairwise(ends)
+        )
+        return Answer(text, tuple(map(int, ids)), tuple(lead), offsets)
 
     def _greedy(self, max_new_tokens: int) -> list[int]:
         """The most likely answer token by token, as the model generates it."""
@@ -137,7 +149,7 @@ class AnswerScorer(AnswerReader, LocalScorer):
 
     @property
     def _device(self) -> Any:
-        return self.local.model.device
+        return self.local.device
 
     def _without_special(self, ids: Sequence[int]) -> tuple[list[int], list[int]]:
         """Special tokens at the beginning, and the rest without those at the end."""

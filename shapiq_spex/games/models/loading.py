@@ -44,7 +44,8 @@ def load_model(
         ImportError: If torch or transformers is missing.
         TypeError: If the model is neither a name nor a folder nor a transformers model.
         ValueError: If the model or its tokenizer cannot be had, if the model's head was never
-            trained, or if the tokenizer cannot tell where in the text its tokens are.
+            trained, if a model spread over devices is to move, or if the tokenizer cannot tell
+            where in the text its tokens are.
     """
     torch, transformers = _libraries()
     name = str(model) if isinstance(model, (str, Path)) else None
@@ -60,9 +61,20 @@ def load_model(
         )
         raise TypeError(msg)
     if device is not None:
+        _refuse_spread(model, device)
         model = model.to(device)
     tokenizer = _loaded_tokenizer(transformers, tokenizer, model)
     return LocalModel(model, tokenizer, token_limit(model, tokenizer), name)
+
+
+def _refuse_spread(model: Any, device: Any) -> None:
+    if places := getattr(model, "hf_device_map", None):
+        over = ", ".join(sorted({str(place) for place in places.values()}))
+        msg = (
+            f"A model that device_map spread over {over} stays there; leave device="
+            f"{str(device)!r} out."
+        )
+        raise ValueError(msg)
 
 
 def is_classifier(name: str) -> bool:

@@ -141,12 +141,19 @@ class LocalModel:
         if getattr(self.model.config, "is_encoder_decoder", False):
             return False
         first, other, another = [i for i in range(4) if i != self.pad_id][:3]
-        ids = torch.tensor([[first, other], [first, another]], device=self.model.device)
+        ids = torch.tensor([[first, other], [first, another]], device=self.device)
         self.model.eval()
         with inference():
             states = self.model.base_model(input_ids=ids)[0].float()[:, 0]
         scale, eps = states.abs().max(), torch.finfo(self.model.dtype).eps
         return bool((states[0] - states[1]).abs().max() <= 32 * eps * scale)
+
+    @property
+    def device(self) -> Any:
+        """Where the model takes its tokens, wherever the rest of it lies (``device_map``)."""
+        embedding = self.model.get_input_embeddings()
+        moved = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
+        return embedding.weight.device if moved is None else moved
 
     def accepts(self, argument: str) -> bool:
         """Whether the model's forward pass knows an argument."""
@@ -175,7 +182,7 @@ class LocalModel:
         self, sequences: list[TokenIds], read: Callable[[Any, Any], Any]
     ) -> NDArray[np.float64]:
 
-        batch = Batch.of(sequences, self.pad_id or 0, self.model.device)
+        batch = Batch.of(sequences, self.pad_id or 0, self.device)
         with inference(), some_pad_id(self.model):
             output = self.model(input_ids=batch.ids, attention_mask=batch.seen)
             answer = read(output, batch.seen)
@@ -259,11 +266,26 @@ def _hash_of(model: Any, settings: str) -> str:
     import torch
 
     digest = blake2b(settings.encode(), digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        if tensor.device.type != "meta":  # weights kept on disk cannot be read here
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().data)
+
+    def add(value: Any) -> None:
+        """A state also holds packed weights, tensors made of others, and settings."""
+        if isinstance(value, (tuple, list)):
+            for each in value:
+                add(each)
+        elif not isinstance(value, torch.Tensor):
+            digest.update(f"{value!r};".encode())
+        elif hasattr(value, "__tensor_flatten__"):
+            names, others = value.__tensor_flatten__()
+            add([type(value).__name__, *(getattr(value, name) for name in names), others])
+        else:
+            digest.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            value = value.dequantize() if value.is_quantized else value
+            if value.device.type != "meta":  # weights kept on disk cannot be read here
+                flat = value.detach().cpu().contiguous().reshape(-1)
+                digest.update(flat.view(torch.uint8).numpy().data)
+
+    for item in sorted(model.state_dict().items(), key=lambda item: item[0]):
+        add(item)
     return digest.hexdigest()
 
 

@@ -96,7 +96,7 @@ class RemoteScorer(AnswerReader):
         texts = [answer, *([against] if isinstance(against, str) else against)]
         found = zip(texts, self._ask(self.prompt.text, texts), strict=True)
         self.answers = tuple(
-            Answer(text, (), (), tuple(piece for piece, _ in tokens)) for text, tokens in found
+            Answer.of_pieces(text, [piece for piece, _ in tokens]) for text, tokens in found
         )
         self._choose(value, span)
 

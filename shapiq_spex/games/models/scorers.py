@@ -95,8 +95,7 @@ class LocalScorer:
         *,
         as_saved: bool = False,
     ) -> None:
-        check_batch_size(type(self).__name__, batch_size)
-        self.batch_size = batch_size
+        self.batch_size = check_batch_size(type(self).__name__, batch_size)
         self.local = load_model(model, tokenizer, auto_class=auto, device=device, as_saved=as_saved)
 
     @property
@@ -129,11 +128,12 @@ class LocalScorer:
         return self.local.encode(text, add_special_tokens=add_special_tokens)
 
 
-def check_batch_size(name: str, given: Any) -> None:
-    """Refuse what is no number of rows."""
-    if not isinstance(given, int) or given < 1:
+def check_batch_size(name: str, given: Any) -> int:
+    """Return the number of rows, as Python's own; refuse what is none."""
+    if isinstance(given, bool) or not hasattr(given, "__index__") or given < 1:
         msg = f"{name} needs a batch_size that is a whole number of at least 1, not {given!r}."
         raise ValueError(msg)
+    return int(given)
 
 
 def check_length(n_tokens: int, max_tokens: int | None) -> None:

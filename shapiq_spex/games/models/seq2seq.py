@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from shapiq_spex.games.models.answers import Answer
 from shapiq_spex.games.models.inference import inference
 from shapiq_spex.games.models.language import AnswerScorer
 from shapiq_spex.games.models.local import Batch, in_batches
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shapiq_spex.games.models.answers import Answer
     from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Seq2SeqScorer"]
@@ -83,8 +83,12 @@ class Seq2SeqScorer(AnswerScorer):
             raise ValueError(msg)
 
     def _answer(self, text: str) -> Answer:
-        ids = self.local.tokenizer(text_target=text, truncation=False)["input_ids"]
-        return self._make_answer(*self._without_special(ids))
+        found = self.local.tokenizer(
+            text_target=text, truncation=False, return_offsets_mapping=True
+        )
+        lead, ids = self._without_special(found["input_ids"])
+        offsets = found["offset_mapping"][len(lead) : len(lead) + len(ids)]
+        return Answer(text, tuple(ids), tuple(lead), tuple((i, j) for i, j in offsets))
 
     def _generated(self, max_new_tokens: int) -> Answer:
-        return self._make_answer(*self._without_special(self._greedy(max_new_tokens)[1:]))
+        return self._written(*self._without_special(self._greedy(max_new_tokens)[1:]))

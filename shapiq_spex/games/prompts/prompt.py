@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Prompt"]
 
-_FIRST_SENTINEL = 0xF0000  # a plane of private characters, which no tokenizer's template contains
+# A plane of private characters, which neither a template nor a message contains.
+_END, _FIRST_BEGIN = chr(0xF0000), 0xF0001
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Prompt:
         messages: Sequence[Mapping[str, str]],
         tokenizer: Any,
         *,
-        fixed: Collection[str | int] = ("system",),
+        fixed: str | int | Collection[str | int] = ("system",),
         **template: Any,
     ) -> Prompt:
         """Return the prompt a chat template makes of messages, whose contents may go.
@@ -143,14 +144,15 @@ class Prompt:
         Args:
             messages: Dictionaries with "role" and "content", the content a string.
             tokenizer: The tokenizer of the model, with its chat template.
-            fixed: The messages that stay, by role or by number (counted from 0).
+            fixed: The messages that stay, by role or by number (counted from 0): one or several.
             template: Further arguments of ``tokenizer.apply_chat_template``. By default it adds
                 the beginning of the model's answer (``add_generation_prompt=True``).
 
         Raises:
             TypeError: If a content is not a string.
             ValueError: If the tokenizer has no chat template, if the template does not show every
-                message unchanged and in order, or if every message is fixed.
+                message unchanged and in order, if a fixed message is not there, or if every message
+                is fixed.
 
         Examples:
             >>> from shapiq_spex.games import Prompt
@@ -171,6 +173,8 @@ class Prompt:
         """
         for number, message in enumerate(messages):
             _refuse_empty(f"message {number}", message.get("content"))
+        fixed = (fixed,) if isinstance(fixed, str | int) else fixed
+        _refuse_unknown(fixed, [message["role"] for message in messages])
         text, spans = _render(messages, tokenizer, {"add_generation_prompt": True, **template})
         parts = tuple(
             Part(message["role"], *span)
@@ -223,14 +227,24 @@ def _refuse_empty(name: str, text: Any) -> None:
         raise ValueError(msg)
 
 
+def _refuse_unknown(fixed: Collection[str | int], roles: Sequence[str]) -> None:
+    known = {"system", *roles, *range(len(roles))}  # a chat without a system message is no mistake
+    if unknown := [each for each in fixed if each not in known]:
+        msg = (
+            f"fixed names messages by role ({', '.join(dict.fromkeys(roles))}) or by number (0 to "
+            f"{len(roles) - 1}), but {unknown[0]!r} is none of them."
+        )
+        raise ValueError(msg)
+
+
 def _render(
     messages: Sequence[Mapping[str, str]], tokenizer: Any, settings: dict[str, Any]
 ) -> tuple[str, list[Span]]:
     """The text of a chat and where the contents stand in it.
 
-    A content such as "user" can occur in the template itself, so the template is rendered around
-    private characters, which are found without doubt, and the contents are put in afterwards. The
-    second rendering checks that the template does nothing else to them.
+    A content such as "user" can occur in the template itself, so private characters are put around
+    every content, inside of outer white space, which many templates take away. They are found
+    without doubt, and gone from the text.
     """
     if not getattr(tokenizer, "chat_template", None):
         msg = (
@@ -238,16 +252,19 @@ def _render(
             f"one text, or give a tokenizer of a chat model."
         )
         raise ValueError(msg)
-    signs = [chr(_FIRST_SENTINEL + number) for number in range(len(messages))]
-    empty = [{**m, "content": sign} for m, sign in zip(messages, signs, strict=True)]
-    frame = tokenizer.apply_chat_template(empty, tokenize=False, **settings)
-    expected = tokenizer.apply_chat_template(list(messages), tokenize=False, **settings)
     contents = [message["content"] for message in messages]
-    if [sign for sign in frame if sign in signs] == signs:
-        for shown in (contents, [content.strip() for content in contents]):
-            text, spans = _fill(frame, signs, shown)
-            if text == expected:
-                return text, spans
+    begins = [chr(_FIRST_BEGIN + number) for number in range(len(messages))]
+    marked = [
+        {**message, "content": content.replace(core, begin + core + _END)}
+        for message, content, begin in zip(messages, contents, begins, strict=True)
+        for core in [content.strip()]
+    ]
+    frame = tokenizer.apply_chat_template(marked, tokenize=False, **settings)
+    signs = [sign for sign in frame if sign in {_END, *begins}]
+    if signs == [sign for begin in begins for sign in (begin, _END)]:
+        text, spans = _without_signs(frame, begins)
+        if [text[slice(*span)] for span in spans] == [content.strip() for content in contents]:
+            return text, spans
     msg = (
         "The chat template does not show every message once, unchanged and in order, so its words "
         "have no certain place; render it yourself and give it as Prompt(text, rendered=True)."
@@ -255,12 +272,12 @@ def _render(
     raise ValueError(msg)
 
 
-def _fill(frame: str, signs: list[str], contents: list[str]) -> tuple[str, list[Span]]:
+def _without_signs(frame: str, begins: list[str]) -> tuple[str, list[Span]]:
     text, spans, rest = "", [], frame
-    for sign, content in zip(signs, contents, strict=True):
-        before, _, rest = rest.partition(sign)
+    for begin in begins:
+        before, _, rest = rest.partition(begin)
+        content, _, rest = rest.partition(_END)
         text += before
-        start, end = strip(content, 0, len(content))
-        spans.append((len(text) + start, len(text) + end))
+        spans.append((len(text), len(text) + len(content)))
         text += content
     return text + rest, spans
