@@ -125,9 +125,7 @@ def from_retrainings(
         left = values[held] - series(PackedCoalitions(packed.bits[held], packed.n))
         r2 = _r2(left, values[held]) if np.ptp(values) else None
         residuals = placed(left, held, len(packed))
-        out.append(
-            Recovery(series, plan, values, r2, "held-out", residuals, status=status_of(r2))
-        )
+        out.append(Recovery(series, plan, values, r2, "held-out", residuals, status=status_of(r2)))
     bill = _ledger(plan, random_state, time.perf_counter() - started)
     return [replace(each, ledger=bill) for each in out]
 

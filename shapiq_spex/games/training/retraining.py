@@ -40,7 +40,7 @@ class TorchLearner:
     the initial weights. Start and order are the same for all sets of a seed. The examples are
     gathered for each model, so absent ones cost nothing.
 
-    When memory runs out, half as many are trained side by side, and so on down to one after another;
+    When memory runs out, half as many are trained side by side, and so on, down to one by one;
     later calls begin with the number that fitted.
 
     Models are trained in the precision of their weights. A long training multiplies rounding, so
