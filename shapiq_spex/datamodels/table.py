@@ -160,9 +160,18 @@ def _by_proxy(
 def _ledger(plan: RetrainingTable, seed: int, seconds: float) -> Ledger:
     """The bill of a table: nothing was asked of a game."""
     m, distinct = len(plan.packed), len({hash(row.tobytes()) for row in plan.packed.bits})
-    paid = {"masks": m, "distinct": distinct, "cached": distinct, "tokens": None}
-    spent = {"game_seconds": 0.0, "seconds": seconds, "versions": versions()}
-    return Ledger("from_retrainings", seed, str(plan), **paid, **spent)
+    return Ledger(
+        "from_retrainings",
+        seed,
+        str(plan),
+        masks=m,
+        distinct=distinct,
+        cached=distinct,
+        tokens=None,
+        game_seconds=0.0,
+        seconds=seconds,
+        versions=versions(),
+    )
 
 
 def _r2(left: np.ndarray, values: np.ndarray) -> float | None:
