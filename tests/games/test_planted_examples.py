@@ -1,4 +1,4 @@
-"""What is planted in a training set of real images comes out, and is true of models trained anew."""
+"""What is planted among real training images comes out, and is true of models trained anew."""
 
 from __future__ import annotations
 
