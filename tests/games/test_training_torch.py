@@ -72,11 +72,11 @@ OPTIMIZERS = {
 
 
 def game_of(make=mlp, **settings):
-    settings = {"lr": 0.05, "epochs": 3, "batch_size": 4, "progress": False, **settings}
+    settings = {"lr": 0.05, "epochs": 2, "batch_size": 4, "progress": False, **settings}
     return TrainingGame.from_torch(make, *images(N, 0), *images(5, 1), device="cpu", **settings)
 
 
-def alone(make, members, seed, *, optimizer="sgd", epochs=3, batch_size=4, **rates):
+def alone(make, members, seed, *, optimizer="sgd", epochs=2, batch_size=4, **rates):
     """One model trained on one set, batch by batch."""
     (X, y), (X_test, _) = images(N, 0), images(5, 1)
     torch.manual_seed(seed)
@@ -218,7 +218,7 @@ def test_the_identity_tells_games_apart():
         {},
         {"seeds": [1]},
         {"lr": 0.06},
-        {"epochs": 2},
+        {"epochs": 3},
         {"batch_size": 5},
         {"make": cnn},
         {"optimizer": "adam"},
