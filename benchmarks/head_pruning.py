@@ -20,10 +20,13 @@ examples is taken (best of random). Heads are chosen for accuracy, as in the stu
 Depth. The share of spectral energy that is linear, within a layer and across layers, with the
 standard deviation over the seeds (other masks, other examples) and layers dealt out at random.
 
-Speed. CPU seconds for 64 coalitions: with `ComponentGame`; in a loop that runs one example for one
-mask; and in a loop that runs all examples, padded to one batch, for one mask.
+Speed. See `head_speed.py`.
 
     python benchmarks/head_pruning.py
+    python benchmarks/head_pruning.py --model meta-llama/Llama-3.1-8B-Instruct --layers 0 1 2
+
+The second line is for those who have the model: it writes a table and plots of its own, of how well
+the model predicts the next tokens of the same sentences.
 
 Finished rows are kept beside the table, so a run that broke off goes on where it was.
 """
@@ -35,26 +38,23 @@ import os
 import re
 import time
 
-from harness import ONE_THREAD, RESULTS, Log, table
+from harness import ONE_THREAD, RESULTS, Log
 
 os.environ.update(ONE_THREAD)
 
 import numpy as np
+from head_report import KEPT, TERMS, depth_lines, draw, pruning_lines
+from head_speed import speed_lines, speeds
 from small_gpt import LENGTH, Corpus, train
 from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-from shapiq_spex import ComponentGame, FourierSeries, ProxySPEX
+from shapiq_spex import ComponentGame, ProxySPEX
 from shapiq_spex.games import NextTokenMetric, SimilarityMetric
 from shapiq_spex.optimise import optimise
-from shapiq_spex.structure import PARTS, depth_structure
 
-KEPT = (0.83, 0.66, 0.50)
 LABELS = ("strings", "numbers", "classes", "functions", "modules", "exceptions", "dictionaries")
 LABELS += ("lists and other sequences", "loops", "debugging", "comparisons", "operators")
-METHODS = ("series", "LASSO", "marginal", "best of random", "random")
 RANDOM_DRAWS = 4
-SPEED_MASKS = 64
-TERMS = 600  # of a series, the largest, are kept for the depth structure
 
 
 # ---------------------------------------------------------------------- tasks
@@ -117,6 +117,39 @@ class SmallGPT:
         return ComponentGame(
             self.model, rows, NextTokenMetric(span=span, value="accuracy"), progress=False
         )
+
+
+class Published:
+    """Next tokens of sentences from the help topics, by any causal model; a stand-in for a task.
+
+    Where other data are wanted, `games` is all there is to change.
+    """
+
+    budget, n_train, n_test = 300, 32, 96
+
+    def __init__(self, model, layers):
+        self.model, self.layers = model, layers
+        which = "all layers" if layers is None else "layers " + ", ".join(map(str, layers))
+        self.name = f"{model}, {which}, next tokens"
+        self.slug = re.sub(r"\W+", "_", f"{model}, {which}").strip("_")
+
+    def __call__(self):
+        """Load it, on the GPU if there is one."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.loaded = AutoModelForCausalLM.from_pretrained(self.model).to(device)
+        self.tokenizer = AutoTokenizer.from_pretrained(self.model)
+        self.sentences = np.array(sentences())
+        return self
+
+    def games(self, seed):
+        order = np.random.default_rng(seed).permutation(self.sentences)
+        parts = order[: self.n_train], order[self.n_train :][: self.n_test]
+        metric = NextTokenMetric(span=slice(4, None), value="accuracy")
+        how = {"tokenizer": self.tokenizer, "layers": self.layers, "progress": False}
+        return [ComponentGame(self.loaded, list(part), metric, **how) for part in parts]
 
 
 TASKS = {
@@ -189,204 +222,37 @@ def prune(task, seed):
     return found | {"seconds": time.process_time() - start}
 
 
-# ---------------------------------------------------------------------- speed
-def looped(game, rows, examples):
-    """One mask after the other, with hooks on every projection."""
-    import torch
-
-    model, inputs = game._local.model.eval(), [game._inputs[i] for i in examples]
-    longest = max(map(len, inputs))
-    ids, mask = np.zeros((2, len(inputs), longest), dtype=np.int64)
-    for i, sequence in enumerate(inputs):
-        ids[i, : len(sequence)], mask[i, : len(sequence)] = sequence, 1
-    ids, mask = torch.from_numpy(ids), torch.from_numpy(mask)
-    with torch.inference_mode():
-        for row in rows:
-            handles = [
-                site.module.register_forward_pre_hook(
-                    lambda _, args, kept=np.r_[row, True][site.owners]: (
-                        args[0] * torch.from_numpy(kept),
-                    )
-                )
-                for site in game._model._sites
-            ]
-            model(input_ids=ids, attention_mask=mask)
-            for handle in handles:
-                handle.remove()
-
-
-def speed(inputs, layers):
-    """CPU seconds of both loops and of the game, for as many coalitions."""
-    metric = SimilarityMetric(LABELS)
-    game = ComponentGame("minilm", inputs, metric, layers=layers, progress=False)
-    rng = np.random.default_rng(0)
-    game(rng.random((2, game.n_players)) < 0.5)
-    rows = rng.random((SPEED_MASKS, game.n_players)) < 0.5
-    ways = {
-        "one": lambda: [looped(game, rows, [i]) for i in range(len(inputs))],
-        "padded": lambda: looped(game, rows, range(len(inputs))),
-        "game": lambda: game(rows),
-    }
-    seconds = {}
-    for name, way in ways.items():
-        start = time.process_time()
-        way()
-        seconds[name] = time.process_time() - start
-    return seconds
-
-
-def speeds(log, task):
-    for count in (1, 16):
-        for layers in ([0, 1, 2, 3, 4, 5], [4, 5], [5]):
-            inputs = list(task.sentences[:count])
-            cell = {"part": "speed", "examples": count, "layers": layers}
-            log.add(cell, lambda i=inputs, which=layers: speed(i, which))
-
-
-# ---------------------------------------------------------------------- report
-def mean_and_error(values):
-    if len(values) == 1:
-        return f"{100 * values[0]:.1f}"
-    return f"{100 * np.mean(values):.1f} ± {100 * np.std(values, ddof=1) / len(values) ** 0.5:.1f}"
-
-
-def mean_and_spread(mean, spread):
-    return f"{mean:.1f}" if np.isnan(spread) else f"{mean:.1f} ± {spread:.1f}"
-
-
-def pruning_lines(log):
-    for name, task in TASKS.items():
-        rows = log.select(part="pruning", task=name)
-        if not rows:
-            continue
-        intact = mean_and_error([row["intact"] for row in rows])
-        yield f"\n## {name}: {rows[0]['n']} heads, whole model {intact} %\n"
-        yield (
-            f"{task.budget} masks, {task.n_train} training examples, {task.n_test} held out; "
-            f"seeds: {len(rows)}; {sum(row['seconds'] for row in rows):.0f} CPU seconds in all.\n"
-        )
-        for value in ("accuracy", "log_prob"):
-            r2 = np.mean([row["r2"][value] for row in rows])
-            how = ", ".join(sorted({row["optimise"][value] for row in rows}))
-            yield f"Chosen for {value} (cross-validated R² {r2:.2f}; optimise by {how}):\n"
-            body = [
-                [f"{k:.0%}", *(mean_and_error(cells(rows, value, k, m)) for m in METHODS)]
-                for k in KEPT
-            ]
-            yield from table(["heads kept", *METHODS], body)
-            yield ""
-            ahead = []
-            for method in METHODS[1:]:
-                gains = [
-                    np.array(cells(rows, value, k, "series")) - cells(rows, value, k, method)
-                    for k in KEPT
-                ]
-                ahead.append(f"{method} {mean_and_error(np.mean(gains, axis=0))}")
-            yield f"Series minus, mean over all: {', '.join(ahead)}.\n"
-
-
-def cells(rows, value, kept, method):
-    return [row["accuracy"][value][str(kept)][method] for row in rows]
-
-
-def structures(log):
-    for name in TASKS:
-        rows = log.select(part="pruning", task=name)
-        if rows:
-            several = [
-                FourierSeries.from_terms(row["n"], {tuple(s): f for s, f in row["terms"]})
-                for row in rows
-            ]
-            yield name, depth_structure(several, rows[0]["layers"])
-
-
-def depth_lines(log):
-    yield f"\n## Depth: spectral energy of the {TERMS} largest terms for log_prob, %\n"
-    for name, found in structures(log):
-        frame = found.to_frame()
-        rows = [
-            [
-                row["layer"],
-                *(mean_and_spread(100 * row[p], 100 * row[f"{p}_spread"]) for p in PARTS),
-            ]
-            for _, row in frame.iterrows()
-        ]
-        shuffled = zip(found.null.mean(axis=0), found.null.std(axis=0), strict=True)
-        rows.append(["shuffled", *(f"{100 * mean:.1f} ± {100 * sd:.1f}" for mean, sd in shuffled)])
-        yield f"{name}; within a layer against shuffled layers: p = {found.p_value:.3f}\n"
-        yield from table(["layer", *PARTS], rows)
-        yield ""
-    yield "![depth](head_pruning_depth.png)"
-
-
-def speed_lines(log):
-    yield f"\n## Speed: CPU seconds for {SPEED_MASKS} masks, MiniLM\n"
-    rows = []
-    for row in log.select(part="speed"):
-        layers, ours = row["cell"]["layers"], row["game"]
-        which = f"{layers[0]} to {layers[-1]}" if len(layers) > 1 else f"{layers[0]}"
-        loops = [row["one"], row["padded"]]
-        shown = [f"{loop:.2f} ({loop / ours:.1f} times)" for loop in loops]
-        rows.append([row["cell"]["examples"], which, *shown, f"{ours:.2f}"])
-    head = ["examples", "layers with players", "one mask, one example", "one mask, padded batch"]
-    yield from table([*head, "ComponentGame"], rows)
-
-
-def draw(log):
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(TASKS), figsize=(14, 3.8), squeeze=False)
-    for ax, name in zip(axes[0], TASKS, strict=True):
-        rows = log.select(part="pruning", task=name)
-        for method in METHODS if rows else ():
-            data = 100 * np.array([cells(rows, "log_prob", k, method) for k in KEPT])
-            error = data.std(axis=1, ddof=min(1, data.shape[1] - 1)) / np.sqrt(data.shape[1])
-            share = 100 * np.array(KEPT)
-            ax.errorbar(share, data.mean(axis=1), error, marker="o", capsize=3, label=method)
-        if rows:
-            ax.axhline(100 * np.mean([row["intact"] for row in rows]), ls="--", color="grey")
-        ax.set(title=name, xlabel="% of heads kept", ylabel="held-out accuracy, %")
-    axes[0][0].legend(frameon=False)
-    figure.tight_layout()
-    figure.savefig(RESULTS / "head_pruning.png", dpi=110)
-    found = list(structures(log))
-    figure, axes = plt.subplots(1, len(found), figsize=(15, 3.4), squeeze=False)
-    for ax, (name, structure) in zip(axes[0], found, strict=True):
-        structure.plot(ax)
-        ax.set_title(name)
-    for ax in axes[0][:-1]:
-        ax.get_legend().remove()
-    figure.tight_layout()
-    figure.savefig(RESULTS / "head_pruning_depth.png", dpi=110)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--model", help="a published model, by name or folder, in place of ours")
+    parser.add_argument("--layers", type=int, nargs="+", help="of that model; by default all")
     args = parser.parse_args()
     import torch
 
     torch.set_num_threads(1)
     threadpool_limits(1)
-    log = Log(RESULTS / "head_pruning.jsonl")
-    speeds(log, MiniLM())
-    for name, make in TASKS.items():
+    tasks, plot = TASKS, "head_pruning"
+    if args.model:
+        published = Published(args.model, args.layers)
+        tasks, plot = {published.name: published}, f"head_pruning_{published.slug}"
+    log = Log(RESULTS / f"{plot}.jsonl")
+    if not args.model:
+        speeds(log, sentences(), LABELS)
+    for name, make in tasks.items():
         task = None
         for seed in args.seeds:
             cell = {"part": "pruning", "task": name, "seed": seed}
             if log._key(cell) not in log.keys:
                 task = task or make()
                 log.add(cell, lambda t=task, s=seed: prune(t, s))
-    draw(log)
+    draw(log, tasks, plot)
     lines = ["# Pruning attention heads", ""]
     lines += ["Held-out accuracy in %, mean ± standard error over seeds. One thread."]
-    lines += [*pruning_lines(log), "![pruning](head_pruning.png)"]
-    lines += [*depth_lines(log), *speed_lines(log)]
+    lines += [*pruning_lines(log, tasks), f"![pruning]({plot}.png)"]
+    lines += [*depth_lines(log, tasks, plot), *([] if args.model else speed_lines(log))]
     text = "\n".join(lines) + "\n"
-    (RESULTS / "head_pruning.md").write_text(text, encoding="utf-8")
+    (RESULTS / f"{plot}.md").write_text(text, encoding="utf-8")
     print(text)
 
 

@@ -25,6 +25,7 @@ Method = Literal["auto", "exhaustive", "milp", "swaps"]
 _FEW_CHOICES = 20_000  # are all tried
 _FEW_PRODUCTS = 200  # are left to the integer program, which gives up after so many nodes
 _NODES = 1_000
+_LARGEST_COST = 1e3  # the program takes 1e-6 for nothing, whatever the unit of the series
 _MOEBIUS_TERMS = 20_000  # at most so many are written down to count the products
 _PATIENCE = 40  # exchanges without a new best
 _REST = 7  # exchanges a player is left alone after one
@@ -183,12 +184,14 @@ def _by_milp(
         if len(players) == 1:
             gains[players] += m
     larger = {players: m for players, m in products.items() if len(players) > 1}
+    costs = -np.concatenate([gains, list(larger.values())])
+    unit = float(np.abs(costs).max(initial=0.0)) / _LARGEST_COST or 1.0
     result = milp(
-        -np.concatenate([gains, list(larger.values())]),
+        costs / unit,
         integrality=np.r_[np.ones(series.n), np.zeros(len(larger))],
         bounds=Bounds(0, 1),
         constraints=_constraints(series.n, keep, larger),
-        options={"node_limit": _NODES},
+        options={"node_limit": _NODES, "mip_rel_gap": 0.0},
     )
     found = fallback
     if result.x is not None:
@@ -201,7 +204,7 @@ def _by_milp(
     if bound is None or not np.isfinite(bound):
         return found, None
     nothing = float(series(np.zeros((1, series.n), dtype=bool))[0])
-    return found, max(0.0, nothing - bound - float(series(found[np.newaxis])[0]))
+    return found, max(0.0, nothing - unit * bound - float(series(found[np.newaxis])[0]))
 
 
 def _constraints(n: int, keep: int, larger: dict[tuple[int, ...], float]) -> list[LinearConstraint]:

@@ -247,6 +247,10 @@ class Recovery:
     def _uncertainty(self, max_order: int) -> Uncertainty:
         nowhere = np.full(len(self.values), np.nan)
         residuals = nowhere if self.residuals is None else self.residuals
+        if (packed := getattr(self.plan, "packed", None)) is not None:
+            uniform = getattr(self.plan, "uniform", True)
+            known = (residuals, self.r2) if uniform else (nowhere, None)
+            return Uncertainty.of(self.series, Evidence(packed, self.values, *known), max_order)
         seen = Evidence(self.plan.coalitions, self.values, residuals, self.r2)
         near = getattr(self.plan, "near", None)
         if near is not None:

@@ -36,6 +36,7 @@ from scipy.optimize import brentq
 from scipy.special import comb as binomial
 from scipy.stats import t as student
 
+from .spectral.coalitions import rows_of
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
 from .spectral.tilt import slope_of, tilted_spectrum, tilted_weights
@@ -44,6 +45,7 @@ from .spectral.walsh import all_coalitions, table_index
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from .spectral.coalitions import PackedCoalitions
     from .spectral.indices import Index
 
 LEVEL = 0.1  # of runs with a false discovery, and of intervals that miss
@@ -58,7 +60,7 @@ class Evidence(NamedTuple):
     """What was evaluated, and how far predictions were off there.
 
     Attributes:
-        coalitions: Bool (m, n), distinct.
+        coalitions: Bool (m, n), distinct; packed ones will do.
         values: What the game said of them, float64 (m,).
         residuals: Values minus predictions out of fold, float64 (m,), NaN for rows not judged.
         r2: Share of the variance explained over uniform coalitions, None where it is unknown.
@@ -66,7 +68,7 @@ class Evidence(NamedTuple):
             (k, n) with at most 16 players, None for none.
     """
 
-    coalitions: np.ndarray
+    coalitions: np.ndarray | PackedCoalitions
     values: np.ndarray
     residuals: np.ndarray
     r2: float | None
@@ -161,7 +163,7 @@ class Uncertainty:
             seen: What it was recovered from.
             max_order: Largest interaction that will be asked for.
         """
-        m, n = seen.coalitions.shape
+        m, n = len(seen.values), series.n
         judged = np.isfinite(seen.residuals)
         freedom = int(judged.sum()) or m
         left, variance = _left(series, seen, judged)
@@ -177,7 +179,7 @@ class Uncertainty:
         return cls(
             n,
             Shares.of(corrected, max(rest, noise), tau, max_order),
-            slope_of(seen.coalitions[judged], seen.residuals[judged]),
+            slope_of(rows_of(seen.coalitions, judged), seen.residuals[judged]),
             freedom,
             corrected,
             corrections,
@@ -283,11 +285,11 @@ def tail(values: np.ndarray, variance: np.ndarray | float, freedom: int) -> np.n
 
 def _left(series: FourierSeries, seen: Evidence, judged: np.ndarray) -> tuple[np.ndarray, float]:
     """What the series leaves of the values, out of fold where judged, and its mean square V."""
-    m, n = seen.coalitions.shape
+    m, n = len(seen.values), series.n
     part = m / 2.0 ** min(n, 1000)
     needed = ~judged | (FEW < part < 1)  # nothing is left of a complete table
     fitted = np.zeros(m)
-    fitted[needed] = seen.values[needed] - series(seen.coalitions[needed])
+    fitted[needed] = seen.values[needed] - series(rows_of(seen.coalitions, needed))
     # What was evaluated makes up a part of all coalitions, and there the fit is known.
     left = (1 - part) * np.where(judged, seen.residuals, fitted) + part * fitted
     variance = (1 - part) * _held_out(seen, judged) + part * float((fitted**2).mean())
@@ -320,19 +322,29 @@ def _counts(n: int, sizes: np.ndarray) -> np.ndarray:
     return np.minimum(binomial(n, sizes), MANY)
 
 
-def _moments(coalitions: np.ndarray, left: np.ndarray, series: FourierSeries) -> np.ndarray:
+def _moments(
+    coalitions: np.ndarray | PackedCoalitions, left: np.ndarray, series: FourierSeries
+) -> np.ndarray:
     """mean_j left_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
-    out, largest, m = np.zeros(len(series)), float(np.abs(left).max()), len(left)
+    out, largest, step = np.zeros(len(series)), float(np.abs(left).max()), 4 * BLOCK // series.n
     if not largest > 0:
         return out
+    small = (left / largest).astype(np.float32)
+    for rows in (slice(i, i + max(1, step)) for i in range(0, len(left), max(1, step))):
+        out += _sums(coalitions[rows], small[rows], series)
+    return out * (largest / len(left))
+
+
+def _sums(coalitions: np.ndarray, weights: np.ndarray, series: FourierSeries) -> np.ndarray:
+    """sum_j w_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
     signs = np.ascontiguousarray(1 - 2 * coalitions.T.astype(np.float32))
-    small, step, end = (left / largest).astype(np.float32), max(1, BLOCK // m), 0
-    for rows, _ in series.by_degree():
-        for first in range(0, len(rows), step):
-            block = rows[first : first + step]
-            chi = np.ones((len(block), m), dtype=np.float32)
+    out, step, end = np.zeros(len(series)), max(1, BLOCK // len(weights)), 0
+    for sets, _ in series.by_degree():
+        for first in range(0, len(sets), step):
+            block = sets[first : first + step]
+            chi = np.ones((len(block), len(weights)), dtype=np.float32)
             for column in block.T:
                 chi *= signs[column]
-            start, end = end, end + len(block)
-            out[start:end] = chi @ small
-    return out * (largest / m)
+            out[end : end + len(block)] = chi @ weights
+            end += len(block)
+    return out

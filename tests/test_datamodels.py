@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shapiq_spex.datamodels import from_retrainings, ridge, screening
+from shapiq_spex import validate
+from shapiq_spex.datamodels import RetrainingTable, from_retrainings, ridge, screening
+from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
 from shapiq_spex.spectral.coalitions import PackedCoalitions
 
 MAINS = {3: 2.0, 11: -1.5, 40: 1.0, 77: 1.0}
@@ -132,6 +134,106 @@ def test_equal_margins_are_a_constant_without_an_r2():
     assert found.series.terms() == {(): 2.5}
     assert found.r2 is None
     assert "R² unknown" in found.status
+
+
+# ---------------------------------------------------------------------- what comes with a result
+def test_the_bill_says_that_no_game_was_asked():
+    masks = masks_of(300, 90)
+    masks[7] = masks[3]
+    both = np.stack([margins_of(masks), masks[:, 5] * 1.0], axis=1)
+    for found in from_retrainings(masks, both, random_state=4):
+        bill = found.ledger
+        assert (bill.method, bill.seed, bill.drawn) == ("from_retrainings", 4, str(found.plan))
+        assert (bill.masks, bill.distinct, bill.cached, bill.tokens) == (300, 299, 299, None)
+        assert bill.seconds > bill.game_seconds == 0.0
+        assert "300 asked for, 299 distinct, 299 of them known before" in str(bill)
+
+
+def test_residuals_are_those_of_the_rows_held_out():
+    masks = masks_of(500, 90)
+    y = margins_of(masks, noise=1.0)
+    (found,) = from_retrainings(masks, y, held_out=0.2)
+    held = np.isfinite(found.residuals)
+    assert held.sum() == 100
+    np.testing.assert_allclose(found.residuals[held], (y - found.series(masks))[held], atol=1e-9)
+    assert found.r2 == pytest.approx(1 - (found.residuals[held] ** 2).mean() / y[held].var())
+
+
+def test_significant_pairs_are_the_planted_ones_and_main_effects_are_covered():
+    covered, others = [], 0
+    for seed in range(4):
+        masks = masks_of(1000, 80, seed=seed)
+        (found,) = from_retrainings(masks, margins_of(masks, noise=0.5, seed=seed + 50))
+        frame = found.to_frame("FBII", 2)
+        truth = {(i,): w for i, w in MAINS.items()}
+        sure = set(frame[frame.significant & (frame.order == 2)].interaction)
+        assert sure >= set(PAIRS)
+        others += len(sure - set(PAIRS))
+        single = frame[frame.order == 1]
+        right = np.array([truth.get(each, 0.0) for each in single.interaction])
+        covered += ((single.lower <= right) & (right <= single.upper)).tolist()
+    assert others == 0
+    # Nine in ten are claimed; of 320 the share has a standard error of 0.02.
+    assert np.mean(covered) > 0.84
+
+
+def test_errors_need_no_more_than_blocks_of_the_table(monkeypatch):
+    n = 4000
+    masks = masks_of(1000, n)
+    (found,) = from_retrainings(masks, margins_of(masks, noise=0.3), pairs=50, players=300)
+    sizes, unpack = [], PackedCoalitions.__getitem__
+
+    def counted(self, rows):
+        block = unpack(self, rows)
+        sizes.append(block.size)
+        return block
+
+    monkeypatch.setattr(PackedCoalitions, "__getitem__", counted)
+    monkeypatch.setattr(RetrainingTable, "coalitions", None)
+    monkeypatch.setattr("shapiq_spex.uncertainty.BLOCK", 2**18)
+    monkeypatch.setattr("shapiq_spex.spectral.series.BLOCK_ENTRIES", 2**16)
+    monkeypatch.setattr("shapiq_spex.spectral.tilt.BLOCK_ROWS", 64)
+    few = found.to_frame("FBII", 2)
+    assert 0 < max(sizes) <= masks.size / 3
+    monkeypatch.undo()
+    many = found.to_frame("FBII", 2)
+    np.testing.assert_allclose(many.standard_error, few.standard_error, rtol=1e-5)
+    assert set(few[few.significant & (few.order == 2)].interaction) == set(PAIRS)
+
+
+def test_no_errors_are_told_of_subsets_that_are_not_about_half():
+    masks = masks_of(900, 30, share=0.8)
+    (found,) = from_retrainings(masks, masks[:, 3] * 2.0 + masks[:, 4])
+    frame = found.to_frame("Moebius", 2)
+    assert frame.standard_error.isna().all()
+    assert not frame.significant.any()
+
+
+def test_few_players_may_have_a_surrogate_of_proxyspex():
+    """Sets of three are beyond pairs."""
+    masks = masks_of(1200, 10)
+    masks[600:900] = masks[:300]  # the same subset twice, as tables have it
+    margins = 1.0 * masks[:, :3].all(axis=1) - masks[:, 4] + 0.01 * masks_of(1200, 1, seed=9)[:, 0]
+    (screened,) = from_retrainings(masks, margins)
+    (found,) = from_retrainings(masks, margins, proxy=GaussianProcess())
+    assert found.interactions("Moebius", 3)[(0, 1, 2)] == pytest.approx(1.0, abs=0.05)
+    assert screened.r2 < 0.97
+    assert found.r2 > 0.995
+    assert found.ledger.method == "from_retrainings"
+
+
+def test_validate_says_what_a_table_is_validated_by():
+    masks = masks_of(300, 12)
+    game = lambda x: 2.0 * x[:, 3] - x[:, 5] * x[:, 8]  # noqa: E731
+    (found,) = from_retrainings(masks, game(masks))
+    with pytest.raises(TypeError, match="a table of retrainings has none, and its R² is already"):
+        validate(found, None)
+    with pytest.raises(ValueError, match="no null control of it: .* or give validate a game"):
+        validate(found, game)
+    checked = validate(found, game, budget=150, repeats=0)
+    assert checked.faithfulness.r2.min() > 0.95
+    assert checked.spots.interaction[0] == (5, 8)
+    assert checked.spots.confirmed[0]
 
 
 BAD = [

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "result": {"spectral", "interop", "uncertainty", "ledger"},
     "approximator": {"spectral", "result", "interop", "ledger"},
     "simple": ALGORITHMS | SURROGATES,
-    "datamodels": {"spectral", "result"},
+    "datamodels": {"spectral", "result", "ledger"},
     "synergy": set(),
     "proxyspex": ALGORITHMS,
     "spex": ALGORITHMS | {"coding", "proxyspex"},

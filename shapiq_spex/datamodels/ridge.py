@@ -88,7 +88,7 @@ def _blocks(packed: PackedCoalitions) -> Iterator[tuple[slice, np.ndarray]]:
     step = max(1, BLOCK_ENTRIES // packed.n)
     for start in range(0, len(packed), step):
         rows = slice(start, start + step)
-        yield rows, packed[rows].astype(np.float32)
+        yield rows, np.unpackbits(packed.bits[rows], axis=1, count=packed.n).astype(np.float32)
 
 
 def _times(packed: PackedCoalitions, vectors: np.ndarray) -> np.ndarray:

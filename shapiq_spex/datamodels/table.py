@@ -6,20 +6,28 @@ packed in bits and are only ever unpacked a block of rows at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.result import Recovery, status_of
+from shapiq_spex.ledger import Ledger, versions
+from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.coalitions import PackedCoalitions, checked_coalitions
 from shapiq_spex.spectral.series import FourierSeries
 
 from .ridge import BLOCK_ENTRIES, Rows, ridge_predictions
 from .screening import Screened, signs_of
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["RetrainingTable", "from_retrainings"]
 
 FEWEST_ROWS = 20
+HALF = 0.4, 0.6  # shares of the examples in the subsets for which these pass as uniform
+SOME = 1000  # subsets that tell this share
 
 
 @dataclass(frozen=True)
@@ -28,9 +36,12 @@ class RetrainingTable:
 
     Attributes:
         packed: The subsets, packed.
+        uniform: Whether they hold about half of the examples, as uniform ones do. Of others no
+            errors of single interactions are known.
     """
 
     packed: PackedCoalitions
+    uniform: bool = True
 
     @property
     def coalitions(self) -> np.ndarray:
@@ -48,6 +59,7 @@ def from_retrainings(
     *,
     players: int = 1000,
     pairs: int = 1000,
+    proxy: Any = None,
     held_out: float = 0.1,
     random_state: int = 0,
 ) -> list[Recovery]:
@@ -60,8 +72,13 @@ def from_retrainings(
     3. Numbers of main effects and pairs, and the penalty, are those with the least error on rows
        set aside; the terms are then fitted jointly.
 
+    This is the way of ProxySPEX, with a surrogate that tens of thousands of players do not stop.
+    Where they are few, its own surrogates find interactions of any order: give one as ``proxy``.
+
     The R² of each result is on rows that had no part in any of this. It is a share of the variance
-    over subsets like those of the table, of whatever size they are.
+    over subsets like those of the table, of whatever size they are. The errors that ``to_frame``
+    tells of a pair leave out that it was chosen for being large; what it calls significant takes
+    that into account.
 
     Args:
         masks: Bool or 0/1 (m, n): which of n training examples each of m models was trained on; a
@@ -69,6 +86,9 @@ def from_retrainings(
         margins: Finite (m, t), a column for each test point, or (m,) for a single one.
         players: The most players kept, and main effects in a result.
         pairs: The most pairs in a result; 0 leaves it at main effects.
+        proxy: A surrogate of ProxySPEX, such as
+            ``shapiq_spex.proxyspex.gaussian_process.GaussianProcess()``, to take the place of the
+            three steps; players and pairs are then without effect.
         held_out: Share of the rows held out, and as many are set aside, in (0, 0.4].
         random_state: Seed of the rows held out and set aside.
 
@@ -87,29 +107,76 @@ def from_retrainings(
         >>> round(float(found.interactions("Moebius")[(5, 8)]), 2), found.r2 > 0.99
         (-1.0, True)
     """
+    started = time.perf_counter()
     packed, columns = _checked(masks, margins, (players, pairs), held_out)
     order = np.random.default_rng(random_state).permutation(len(packed))
     held, check, train = np.split(
         order, [int(held_out * len(order)), int(2 * held_out * len(order))]
     )
     rows = Rows(train, check)
-    ridge = ridge_predictions(packed, columns, rows)
+    if proxy is None:
+        found = _screened(packed, columns, rows, players, pairs)
+    else:
+        found = (_by_proxy(proxy, packed, values, rows, random_state) for values in columns.T)
+    some = packed[:: -(-len(packed) // SOME)]
+    plan = RetrainingTable(packed, HALF[0] <= some.mean() <= HALF[1])
     out = []
+    for values, series in zip(columns.T, found, strict=True):
+        left = values[held] - series(PackedCoalitions(packed.bits[held], packed.n))
+        r2 = _r2(left, values[held]) if np.ptp(values) else None
+        residuals = placed(left, held, len(packed))
+        out.append(Recovery(series, plan, values, r2, "held-out", residuals, status=status_of(r2)))
+    bill = _ledger(plan, random_state, time.perf_counter() - started)
+    return [replace(each, ledger=bill) for each in out]
+
+
+def _screened(
+    packed: PackedCoalitions, columns: np.ndarray, rows: Rows, players: int, pairs: int
+) -> Iterator[FourierSeries]:
+    """Main effects and pairs of each column."""
+    ridge = ridge_predictions(packed, columns, rows)
     for values, weights, predicted in zip(columns.T, *ridge, strict=True):
-        series, r2 = FourierSeries.constant(packed.n, values[0]), None
         if np.ptp(values):
             strongest = np.argsort(-np.abs(weights), kind="stable")[:players]
             screened = Screened(signs_of(packed, strongest), values, rows)
-            series = screened.recover(strongest, packed.n, predicted, pairs)
-            r2 = _share(values[held], series(PackedCoalitions(packed.bits[held], packed.n)))
-        plan = RetrainingTable(packed)
-        out.append(Recovery(series, plan, values, r2, "held-out", status=status_of(r2)))
-    return out
+            yield screened.recover(strongest, packed.n, predicted, pairs)
+        else:
+            yield FourierSeries.constant(packed.n, values[0])
 
 
-def _share(values: np.ndarray, predicted: np.ndarray) -> float | None:
+def _by_proxy(
+    proxy: Any, packed: PackedCoalitions, values: np.ndarray, rows: Rows, seed: int
+) -> FourierSeries:
+    """What a surrogate of ProxySPEX makes of the mean margins of all subsets not held out."""
+    seen = np.concatenate(rows)
+    keys = PackedCoalitions(packed.bits[seen], packed.n).keys
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    means = np.bincount(which.ravel(), weights=values[seen]) / np.bincount(which.ravel())
+    rng = np.random.default_rng(seed)
+    series: FourierSeries = proxy.fit(packed[seen[first]], means, rng, lambda one: one).series
+    return series
+
+
+def _ledger(plan: RetrainingTable, seed: int, seconds: float) -> Ledger:
+    """The bill of a table: nothing was asked of a game."""
+    m, distinct = len(plan.packed), len({hash(row.tobytes()) for row in plan.packed.bits})
+    return Ledger(
+        "from_retrainings",
+        seed,
+        str(plan),
+        masks=m,
+        distinct=distinct,
+        cached=distinct,
+        tokens=None,
+        game_seconds=0.0,
+        seconds=seconds,
+        versions=versions(),
+    )
+
+
+def _r2(left: np.ndarray, values: np.ndarray) -> float | None:
     total = ((values - values.mean()) ** 2).sum()
-    return float(1 - ((values - predicted) ** 2).sum() / total) if total else None
+    return float(1 - (left**2).sum() / total) if total else None
 
 
 def _checked(

@@ -51,6 +51,13 @@ class PackedCoalitions:
         return bits.view(np.dtype((np.void, bits.shape[1]))).ravel()
 
 
+def rows_of(coalitions: np.ndarray | PackedCoalitions, rows: Rows) -> np.ndarray | PackedCoalitions:
+    """Some rows; those of packed coalitions stay packed."""
+    if isinstance(coalitions, PackedCoalitions):
+        return PackedCoalitions(coalitions.bits[rows], coalitions.n)
+    return coalitions[rows]
+
+
 def checked_coalitions(coalitions: np.ndarray, n: int) -> np.ndarray:
     """The coalitions as a bool matrix (m, n); 0/1 numbers pass, anything else is refused.
 

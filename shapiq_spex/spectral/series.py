@@ -196,7 +196,7 @@ class FourierSeries:
         used = self.support.any(axis=0)
         sets = self.support[:, used].T.astype(np.float32)
         out = np.empty(len(coalitions))
-        step = max(1, BLOCK_ENTRIES // max(1, len(self)))
+        step = max(1, BLOCK_ENTRIES // max(1, len(self), self.n))
         for start in range(0, len(coalitions), step):
             rows = coalitions[start : start + step][:, used].astype(np.float32)
             odd = (rows @ sets).astype(np.int32) & 1  # float32 counts are exact below 2^24

@@ -18,19 +18,23 @@ from .indices import moebius_weight, weight
 from .walsh import all_coalitions, table_index, walsh_hadamard
 
 if TYPE_CHECKING:
+    from .coalitions import PackedCoalitions
     from .indices import Index
 
 REACH = 32  # sizes over which the tilt spreads an index: (2 lambda)^k / k! is 1e-16 for lambda = 2
 MOST = 2000  # players up to which the two ends are taken out
 
+BLOCK_ROWS = 1024  # coalitions unpacked at once
 SLOPE, STEEPEST = 1.0, 2.0  # prior standard deviation and bound of lambda
 
 
-def slope_of(coalitions: np.ndarray, residuals: np.ndarray) -> float:
+def slope_of(coalitions: np.ndarray | PackedCoalitions, residuals: np.ndarray) -> float:
     """Lambda of largest posterior probability for normal residuals."""
     if not residuals.any():
         return 0.0
-    lean = 1 - 2 * coalitions.mean(axis=1)
+    blocks = range(0, len(coalitions), BLOCK_ROWS)
+    present = [coalitions[start : start + BLOCK_ROWS].mean(axis=1) for start in blocks]
+    lean = 1 - 2 * np.concatenate(present)
 
     def cost(slope: float) -> float:
         size = float((residuals**2 * np.exp(-2 * slope * lean)).mean())

@@ -78,6 +78,7 @@ def validate(
     Raises:
         ValueError: If the budget is no whole number, the game has another number of players, an
             annotated player is unknown, or the method of the result is.
+        TypeError: If the game is none.
             Exceptions of the game pass through.
 
     Example:
@@ -129,6 +130,13 @@ def _check(result: Recovery, game: Any, budget: int, contexts: int) -> None:
     if not whole or budget < 0:
         msg = f"validate needs a budget that is a whole number of at least 0, got {budget!r}."
         raise ValueError(msg)
+    if not callable(game):
+        msg = (
+            "validate needs the game of the result, a function from coalitions to values, got "
+            f"{game!r}; a table of retrainings has none, and its R² is already one of rows held "
+            "out."
+        )
+        raise TypeError(msg)
     n, players = result.series.n, getattr(game, "n_players", result.series.n)
     if players != n:
         msg = f"validate needs the game of the result, with n={n} players, but it has {players}."

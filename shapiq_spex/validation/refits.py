@@ -35,18 +35,24 @@ def same_method(result: Recovery) -> SpectralApproximator:
     Raises:
         ValueError: If the ledger does not tell.
     """
-    method = METHODS.get(result.ledger.method) if result.ledger else None
-    if result.ledger is None or method is None:
+    ledger = result.ledger
+    if ledger is not None and ledger.method == "from_retrainings":
+        msg = (
+            "A table of retrainings asks no game, so there is no null control of it: believe its "
+            "R², which is of rows held out; or give validate a game that retrains and repeats=0."
+        )
+        raise ValueError(msg)
+    if ledger is None or ledger.method not in METHODS:
         msg = (
             "The null control runs the method of the result again, but its ledger names none of "
             f"{', '.join(METHODS)}; give validate the approximator."
         )
         raise ValueError(msg)
-    found: SpectralApproximator = method(
+    found: SpectralApproximator = METHODS[ledger.method](
         n=result.series.n,
         index=result.index,  # it has a part in which masks are drawn
         max_order=result.max_order,
-        random_state=result.ledger.seed,
+        random_state=ledger.seed,
     )
     return found
 

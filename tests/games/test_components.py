@@ -357,7 +357,7 @@ def test_a_forward_that_another_package_put_there_is_put_back():
 def test_threads_that_share_a_model_take_turns():
     model = model_of("gpt2")
     games = [make(model=model, layers=[i]) for i in (0, 1, 2)] * 2
-    blocks = [some(game, 12, seed=i) for i, game in enumerate(games)]
+    blocks = [some(game, 4, seed=i) for i, game in enumerate(games)]
     right = [
         naive.values(game, model, INPUTS, rows) for game, rows in zip(games, blocks, strict=True)
     ]

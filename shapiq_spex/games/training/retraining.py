@@ -40,6 +40,9 @@ class TorchLearner:
     the initial weights. Start and order are the same for all sets of a seed. The examples are
     gathered for each model, so absent ones cost nothing.
 
+    When memory runs out, half as many are trained side by side, and so on, down to one by one;
+    later calls begin with the number that fitted.
+
     Models are trained in the precision of their weights. A long training multiplies rounding, so
     the last digits of a score can depend on which models are trained side by side; ``double()``
     leaves nothing of that.
@@ -92,18 +95,19 @@ class TorchLearner:
         if optimizer not in {"sgd", "adam"}:
             msg = f"TorchLearner needs an optimizer among sgd, adam, got {optimizer!r}."
             raise ValueError(msg)
-        whole = {"epochs": epochs, "batch_size": batch_size, "at_once": at_once or 1}
-        wrong = [name for name, number in whole.items() if number < 1]
-        if wrong or not lr > 0 or min(momentum, weight_decay) < 0:
+        counts = (epochs, batch_size, 1 if at_once is None else at_once)
+        if not (all(map(_is_count, counts)) and lr > 0 and min(momentum, weight_decay) >= 0):
             msg = (
-                f"TorchLearner needs positive lr, epochs, batch_size and at_once, got lr={lr}, "
-                f"epochs={epochs}, batch_size={batch_size}, at_once={at_once}; momentum and "
-                f"weight_decay must not be negative, got {momentum} and {weight_decay}."
+                "TorchLearner needs a positive lr and positive whole numbers for epochs, "
+                f"batch_size and at_once, got lr={lr}, epochs={epochs}, batch_size={batch_size}, "
+                f"at_once={at_once}; momentum and weight_decay must not be negative, got "
+                f"{momentum} and {weight_decay}."
             )
             raise ValueError(msg)
         self.seeds = checked_seeds(seeds)
         self.optimizer = Optimizer(optimizer, lr, momentum, weight_decay)
         self.epochs, self.batch_size, self.at_once = epochs, batch_size, at_once
+        self._together: SimpleNamespace | None = None  # as many as fit, once that is known
         self.device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._modules = [_made(module, seed).to(self.device) for seed in self.seeds]
 
@@ -168,8 +172,9 @@ class TorchLearner:
                 found.append(self._scores(models, tensors, sets[index], seed))
             return np.stack(found, axis=1)
 
-        together = SimpleNamespace(batch_size=self.at_once or self._at_once(tensors[0]))
-        yield from in_batches(together, sets.sum(axis=1).tolist(), scores)
+        if self._together is None:
+            self._together = SimpleNamespace(batch_size=self.at_once or self._at_once(tensors[0]))
+        yield from in_batches(self._together, sets.sum(axis=1).tolist(), scores)
 
     def _scores(
         self, models: StackedModels, tensors: list[Any], sets: NDArray[np.bool_], seed: int
@@ -231,6 +236,11 @@ def _torch() -> Any:
         msg = 'Training torch modules needs torch: pip install "shapiq-spex[text]".'
         raise ImportError(msg) from error
     return torch
+
+
+def _is_count(number: object) -> bool:
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    return whole and int(number) >= 1  # type: ignore[call-overload]
 
 
 def _made(module: Any, seed: int) -> Any:
