@@ -207,7 +207,7 @@ class Recovery:
         """What an effect is a share of: v(N) - v(empty), or the game's standard deviation.
 
         The variance over uniform coalitions is that of the series and what it leaves of values
-        held out.
+        held out; where it explains nothing of these, it is theirs.
 
         Raises:
             ValueError: If there is no such unit or it is 0.
@@ -219,14 +219,19 @@ class Recovery:
             ends = np.array([[False] * self.series.n, [True] * self.series.n])
             size = float(np.diff(self.series(ends))[0])
         else:
-            held_out = np.zeros(1) if self.residuals is None else self.residuals
-            left = held_out[np.isfinite(held_out)]
-            energy = self.series.energy_by_order()[1:].sum()
-            size = float(np.sqrt(energy + (left**2).mean())) if len(left) else float(energy) ** 0.5
+            size = self._deviation()
         if size == 0:
             msg = f"effects cannot be shares of the {normalise}: it is 0."
             raise ValueError(msg)
         return size
+
+    def _deviation(self) -> float:
+        residuals = np.zeros(0) if self.residuals is None else self.residuals
+        held_out = np.isfinite(residuals)
+        left, energy = residuals[held_out], float(self.series.energy_by_order()[1:].sum())
+        if self.r2 is not None and self.r2 <= 0 and len(left):
+            return float(self.values[held_out].std())
+        return float(np.sqrt(energy + (left**2).mean())) if len(left) else energy**0.5
 
     def players(self, group: Iterable[int | str]) -> tuple[int, ...]:
         """Players by number or name as sorted numbers.

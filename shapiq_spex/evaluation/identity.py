@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import json
-import platform
-import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-__all__ = ["differences", "identity_of", "loaded_versions"]
+__all__ = ["differences", "identity_of"]
 
-# What values may depend on, by import name and by the name it is installed under.
-_PACKAGES = {
-    "shapiq_spex": "shapiq-spex",
-    "shapiq": "shapiq",
-    "numpy": "numpy",
-    "sklearn": "scikit-learn",
-    "torch": "torch",
-    "transformers": "transformers",
-    "lightgbm": "lightgbm",
-    "xgboost": "xgboost",
-}
 _SHOWN = 60  # characters of a value in a message
 _BEFORE = 15  # of these, how many before the first difference
 
@@ -57,23 +43,6 @@ def identity_of(game: Any, n_players: int) -> dict[str, Any]:
         )
         raise TypeError(msg) from error
     return plain
-
-
-def loaded_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages in use that values may depend on.
-
-    Examples:
-        >>> loaded_versions()["numpy"] == version("numpy")
-        True
-    """
-    found = {"python": platform.python_version()}
-    for module, package in _PACKAGES.items():
-        if module in sys.modules:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:  # run from a folder, not installed
-                continue
-    return found
 
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> str:

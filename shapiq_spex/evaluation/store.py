@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from shapiq_spex.evaluation.database import Database, in_transaction, pragma, write_ahead
-from shapiq_spex.evaluation.identity import differences, loaded_versions
+from shapiq_spex.evaluation.identity import differences
 from shapiq_spex.evaluation.keys import coalitions_of, split
+from shapiq_spex.versions import loaded_versions
 
 if TYPE_CHECKING:
     import os
@@ -166,6 +167,37 @@ class Store:
         """Leave a note in the file, such as the arguments of a command: what JSON can hold."""
         self._database.write(lambda connection: _write_about(connection, "meta", meta))
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What was left with :meth:`leave_run`, the last one at the end."""
+        return list(self.meta.get("runs", ()))
+
+    def leave_run(self, run: Mapping[str, Any], values: Mapping[bytes, float]) -> None:
+        """Note down what a result was made of, so that it can be made again from this file.
+
+        Of equal runs, but for what they cost, the cost of the first is kept.
+
+        Args:
+            run: Its settings and its bill, what JSON can hold.
+            values: What the game said of each coalition; noted where that is not its only output.
+        """
+        batches = list(self.batches())
+        row = {key: i for i, key in enumerate(key for _, keys, _ in batches for key in keys)}
+        outputs = np.concatenate([rows for _, _, rows in batches]) if batches else np.empty((0, 1))
+        rows, told = [row[key] for key in values], list(values.values())
+        new = json.loads(json.dumps(dict(run)))
+        if outputs.shape[1] > 1 or outputs[rows, 0].tolist() != told:
+            new["read"] = {"rows": rows, "values": told}
+
+        def note(connection: sqlite3.Connection) -> None:
+            meta = self._read_about(connection, "meta")
+            runs = meta.get("runs", [])
+            same = [old for old in runs if _settings(old) == _settings(new)]
+            others = [old for old in runs if old not in same]
+            _write_about(connection, "meta", meta | {"runs": [*others, *(same or [new])]})
+
+        self._database.write(note)
+
     def close(self) -> None:
         """Close the file; it is opened again when it is used again."""
         self._database.close()
@@ -214,6 +246,12 @@ class Store:
                 f"{changed}. Give another file."
             )
             raise ValueError(msg)
+
+
+def _settings(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes a run another one."""
+    bill = run.get("bill", {})
+    return bill.get("method"), bill.get("settings"), bill.get("budget"), run.get("read")
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
