@@ -164,10 +164,12 @@ class Meter:
 
 def n_tokens(game: Any, coalitions: np.ndarray) -> int | None:
     """How many tokens coalitions cost that were not paid for; None if the game cannot say."""
+    while isinstance(game, Meter):
+        game = game.game
     if hasattr(game, "expand"):  # players taken together are players of the game behind
         return n_tokens(game.game, game.expand(coalitions))
     keeps = hasattr(game, "missing")
-    if keeps:
+    if keeps and len(coalitions):
         coalitions = game.missing(coalitions)
     if (count := getattr(game, "n_tokens", None)) is not None:
         return int(np.sum(count(coalitions))) if len(coalitions) else 0

@@ -52,6 +52,8 @@ class FakeScorer:
 class Named:
     """The sparse game with names for its players, and a count of what was evaluated."""
 
+    identity = {"game": "sparse"}  # noqa: RUF012
+
     def __init__(self, n=12):
         self.n_players, self.rows = n, []
         self.player_name_lookup = {f"word {i}": i for i in range(n)}

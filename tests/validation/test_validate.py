@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 import naive
 from approximators import random_table, sparse_game
-from shapiq_spex import Evaluator, FourierSeries, ProxySPEX
+from fakes import FakeScorer
+from shapiq_spex import Evaluator, FourierSeries, ProxySPEX, TextGame
+from shapiq_spex.simple import LeaveOneOut
 from shapiq_spex.spectral.walsh import table_index
 from shapiq_spex.validation import curves as curves_
 from shapiq_spex.validation import spot_check, validate
@@ -68,6 +70,27 @@ def test_what_an_evaluator_knows_costs_nothing(found):
     again = validate(found, every, budget=200, repeats=0)
     assert again.n_new == 0
     assert every.n_evaluated == 2**N
+
+
+def test_a_game_that_keeps_its_values_pays_for_what_it_runs():
+    """Of a text that repeats itself several coalitions leave the same: one is run for all."""
+    text = "a b a c d e f g h i"
+    game = TextGame(text, FakeScorer(), removal="delete", progress=False)
+    result = ProxySPEX(n=10, random_state=0).recover(100, game)
+    before = game.n_evaluated
+    checked = validate(result, game, budget=150, repeats=0)
+    assert game.n_evaluated - before == checked.n_new <= 150
+    assert checked.to_frame().masks.sum() == checked.n_new
+    assert checked.n_new > 100
+
+
+def test_a_result_without_the_empty_coalition_stays_within_nothing():
+    result = LeaveOneOut(n=N, random_state=0).recover(13, sparse_game)
+    game = Counted()
+    checked = validate(result, game, budget=0, repeats=0)
+    assert (game.rows, checked.n_new, len(checked.curves)) == ([], 0, 0)
+    assert len(validate(result, game, budget=100, repeats=0).curves)
+    assert len(game.rows) == 100
 
 
 def test_an_exact_result_has_nothing_left_to_draw():
