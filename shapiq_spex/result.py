@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
+from shapiq_spex.checks import is_whole
 from shapiq_spex.interop import to_interaction_values
 from shapiq_spex.uncertainty import Assessment, Evidence, Uncertainty
 
@@ -242,8 +243,7 @@ class Recovery:
         names, n = self.names or (), self.series.n
         found = [names.index(p) if isinstance(p, str) and p in names else p for p in group]
         for player in found:
-            whole = isinstance(player, int | np.integer) and not isinstance(player, bool)
-            if not whole or not 0 <= int(player) < n or found.count(player) > 1:
+            if not is_whole(player) or not 0 <= int(player) < n or found.count(player) > 1:
                 msg = f"players need a name or a number from 0 to {n - 1}, each one once, got "
                 msg += f"{player!r}."
                 raise ValueError(msg)

@@ -85,7 +85,7 @@ def test_a_game_that_keeps_its_values_pays_for_what_it_runs():
 
 
 def test_a_result_without_the_empty_coalition_stays_within_nothing():
-    result = LeaveOneOut(n=N, random_state=0).recover(13, sparse_game)
+    result = LeaveOneOut(n=N, random_state=0).recover(14, sparse_game)
     game = Counted()
     checked = validate(result, game, budget=0, repeats=0)
     assert (game.rows, checked.n_new, len(checked.curves)) == ([], 0, 0)
