@@ -121,7 +121,7 @@ def _explain(options: argparse.Namespace) -> None:
             print(evaluator.estimate(budget))
             return
         if evaluator.store is not None:
-            evaluator.store.write_meta(evaluator.store.meta | _arguments(options))
+            evaluator.store.write_meta(_arguments(options))
         result = explain(
             evaluator,
             budget,

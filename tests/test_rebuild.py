@@ -91,6 +91,7 @@ def test_a_store_keeps_every_run(path):
     assert rebuild(path, run=0).series == rebuild(path, run=-2).series == small.series
     with Evaluator(Named(), store=path, progress=False) as game:  # once more: nothing is new
         again = ProxySPEX(n=12, random_state=0).recover(60, game)
+        game.store.write_meta({"text": "a note beside them"})
     assert again.ledger.cached == 60
     with Store(path) as store:
         assert [run["bill"]["method"] for run in store.runs] == ["GreedyAblation", "ProxySPEX"]

@@ -170,7 +170,8 @@ class Store:
     @property
     def runs(self) -> list[dict[str, Any]]:
         """What was left with :meth:`leave_run`, the last one at the end."""
-        return list(self.meta.get("runs", ()))
+        with self._database.reading() as connection:
+            return self._read_runs(connection)
 
     def leave_run(self, run: Mapping[str, Any], values: Mapping[bytes, float]) -> None:
         """Note down what a result was made of, so that it can be made again from this file.
@@ -190,11 +191,10 @@ class Store:
             new["read"] = {"rows": rows, "values": told}
 
         def note(connection: sqlite3.Connection) -> None:
-            meta = self._read_about(connection, "meta")
-            runs = meta.get("runs", [])
+            runs = self._read_runs(connection)
             same = [old for old in runs if _settings(old) == _settings(new)]
             others = [old for old in runs if old not in same]
-            _write_about(connection, "meta", meta | {"runs": [*others, *(same or [new])]})
+            _write_about(connection, "runs", {"runs": [*others, *(same or [new])]})
 
         self._database.write(note)
 
@@ -228,6 +228,11 @@ class Store:
         if row is None or _checksum(name, row[0]) != row[1]:
             self._database.refuse(f"its {name} cannot be read")
         return json.loads(row[0])
+
+    def _read_runs(self, connection: sqlite3.Connection) -> list[dict[str, Any]]:
+        if connection.execute("SELECT 1 FROM about WHERE name = 'runs'").fetchone() is None:
+            return []
+        return list(self._read_about(connection, "runs")["runs"])
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Make the tables of a new file; refuse one that is damaged, not ours or another game's."""
