@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from shapiq.approximator.base import Approximator
 
+from shapiq_spex.checks import is_whole, whole
 from shapiq_spex.ledger import Meter
 from shapiq_spex.result import Recovery
 from shapiq_spex.spectral.coalitions import PackedCoalitions
 from shapiq_spex.spectral.indices import INDICES
+from shapiq_spex.spectral.known import Known
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import MAX_TABLE_PLAYERS, all_coalitions
 
@@ -68,22 +71,22 @@ class SpectralApproximator(Approximator):
         self,
         *,
         n: int,
-        max_order: int,
-        index: Index,
-        top_order: bool,
-        random_state: int | None,
+        max_order: int = 2,
+        index: Index = "k-SII",
+        top_order: bool = False,
+        random_state: int | None = None,
     ) -> None:
         """See the subclasses."""
-        _check_settings(type(self).__name__, n, max_order, index, random_state)
+        n, max_order = _check_settings(type(self).__name__, n, max_order, index, random_state)
         super().__init__(
-            n=int(n),
-            max_order=int(max_order),
+            n=n,
+            max_order=max_order,
             index=index,
             top_order=top_order,
             random_state=random_state,
             # shapiq's own lookup enumerates all interactions, its weights overflow at n = 1,030.
             initialize_dict=False,
-            sampling_weights=np.full(int(n) + 1, 1.0 / (int(n) + 1)),
+            sampling_weights=np.full(n + 1, 1.0 / (n + 1)),
         )
         self._entropy: int = np.random.SeedSequence().generate_state(2, np.uint64).tolist()[0]
 
@@ -124,9 +127,12 @@ class SpectralApproximator(Approximator):
             found = self._recover_exactly(meter)
         else:
             found = self._recover(int(budget), meter, np.random.default_rng(self.seed))
-        name = type(self).__name__
-        bill = meter.ledger(name, self.seed, str(found.plan), found.reason)
-        return replace(found, ledger=bill, names=_names(game))
+        bill = meter.ledger(
+            type(self).__name__, self.settings, int(budget), str(found.plan), found.reason
+        )
+        names = _names(game)
+        meter.leave(bill, names)
+        return replace(found, ledger=bill, names=names)
 
     @property
     def least_budget(self) -> int:
@@ -136,7 +142,14 @@ class SpectralApproximator(Approximator):
     @property
     def seed(self) -> int:
         """The random state, or what was drawn in its place when this object was made."""
-        return self._entropy if self._random_state is None else self._random_state
+        return self._entropy if self._random_state is None else int(self._random_state)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the constructor has to be given for the same approximator, the seed included."""
+        names = inspect.signature(type(self).__init__).parameters
+        own = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        return own | {"random_state": self.seed}
 
     @abstractmethod
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
@@ -158,7 +171,7 @@ class SpectralApproximator(Approximator):
 
     def _check_budget(self, budget: int, game: Game) -> None:
         name, least = type(self).__name__, self.least_budget
-        if not _is_whole(budget) or budget < least:
+        if not is_whole(budget) or budget < least:
             msg = (
                 f"{name} needs a budget that is a whole number of at least {least} coalitions "
                 f"for n={self.n} players, got {budget!r}."
@@ -170,34 +183,31 @@ class SpectralApproximator(Approximator):
             raise ValueError(msg)
 
 
-class Asked:
-    """A game asked several times in one run: distinct coalitions, none of which is lost.
+class Asked(Known):
+    """A game asked several times in one run: each coalition is paid for once, and none is lost.
 
     Args:
         game: As for :func:`ask`.
         n: Number of players.
-
-    Attributes:
-        coalitions: All that were asked for, bool (m, n), in order.
-        values: What the game said of them, float64 (m,).
     """
+
+    keeps_values: ClassVar[bool] = True  # so a failure keeps all that was asked, not the last part
 
     def __init__(self, game: Game, n: int) -> None:
         """Begin with nothing."""
+        super().__init__(np.zeros((0, n), dtype=bool), np.zeros(0))
         self.game = game
-        self.coalitions = np.zeros((0, n), dtype=bool)
-        self.values = np.zeros(0)
 
     def __call__(self, coalitions: np.ndarray) -> np.ndarray:
-        """The values of coalitions that were not asked for before; errors as :func:`ask`."""
+        """The values of coalitions; errors as :func:`ask`."""
+        new = self.unknown(coalitions)
         try:
-            values = ask(self.game, coalitions)
+            values = ask(self.game, new)
         except BaseException as error:
             _add_earlier(error, self.coalitions, self.values)
             raise
-        self.coalitions = np.concatenate([self.coalitions, coalitions])
-        self.values = np.concatenate([self.values, values])
-        return values
+        self.add(new, values)
+        return self.look_up(coalitions)
 
 
 def ask(game: Game, coalitions: np.ndarray | PackedCoalitions) -> np.ndarray:
@@ -289,24 +299,18 @@ def _check_finite(values: np.ndarray) -> None:
 
 def _check_settings(
     name: str, n: int, max_order: int, index: str, random_state: int | None
-) -> None:
-    for what, number in (("n", n), ("max_order", max_order)):
-        if not _is_whole(number) or number < 1:
-            msg = f"{name} needs {what} to be a positive whole number, got {number!r}."
-            raise ValueError(msg)
-    if random_state is not None and not (_is_whole(random_state) and random_state >= 0):
+) -> tuple[int, int]:
+    n, max_order = whole(name, "n", n), whole(name, "max_order", max_order)
+    if random_state is not None and not (is_whole(random_state) and random_state >= 0):
         msg = f"{name} needs a random_state that is None or a whole number, got {random_state!r}."
         raise ValueError(msg)
     if index not in INDICES:
         msg = f"{name} needs an index among {', '.join(INDICES)}, got {index!r}."
         raise ValueError(msg)
+    return n, max_order
 
 
 def _names(game: Game) -> tuple[str, ...] | None:
     """The names a game gives its players, in order; None if it names none."""
     lookup = getattr(game, "player_name_lookup", None)
     return tuple(map(str, sorted(lookup, key=lookup.__getitem__))) if lookup else None
-
-
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +16,12 @@ from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.draws import draw_new
 from shapiq_spex.spectral.ends import meet_ends
+from shapiq_spex.spectral.known import Known
 from shapiq_spex.spex import SPEX
 from shapiq_spex.spex.plan import largest_design
 
 if TYPE_CHECKING:
     from shapiq_spex.approximator import Game
-    from shapiq_spex.spectral.indices import Index
 
 GOOD = 0.8  # R² of the pilot from which on more of the same is the best use of the budget
 DEGREE = 3  # a design that decodes less finds nothing a surrogate does not find
@@ -53,20 +53,6 @@ class Chosen(SpectralApproximator):
         'exact: the budget pays for all 16 coalitions'
     """
 
-    def __init__(
-        self,
-        *,
-        n: int,
-        max_order: int = 2,
-        index: Index = "k-SII",
-        top_order: bool = False,
-        random_state: int | None = None,
-    ) -> None:
-        """See the class."""
-        super().__init__(
-            n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
-        )
-
     def _recover_exactly(self, game: Game) -> Recovery:
         reason = f"exact: the budget pays for all {2**self.n} coalitions"
         return replace(super()._recover_exactly(game), reason=reason)
@@ -92,13 +78,14 @@ class Chosen(SpectralApproximator):
         self, asked: Asked, half: int, pilot: Surrogate, rng: np.random.Generator
     ) -> Recovery:
         uniform = np.arange(2, len(asked.values))
-        coded = self._made(SPEX).recover(half, _New(asked))
+        coded = self._made(SPEX).recover(half, asked)
         spared = half - (len(asked.values) - 2 - len(uniform))
         rest = draw_new(self.n, spared, asked.coalitions, rng)
         if len(rest):  # SPEX asks for the ends, too, and perhaps for others once more
             uniform = np.r_[uniform, len(asked.values) : len(asked.values) + len(rest)]
             asked(rest)
-        unseen = uniform[~_among(asked.coalitions[uniform], coded.plan.coalitions)]
+        decoded = Known(coded.plan.coalitions, coded.values)
+        unseen = uniform[~decoded.has(asked.coalitions[uniform])]
         left = asked.values[unseen] - coded.series(asked.coalitions[unseen])
         residuals = placed(left, unseen - 2, len(asked.values) - 2)
         fits = {
@@ -115,13 +102,7 @@ class Chosen(SpectralApproximator):
         return replace(found, r2_kind="held-out") if best == "SPEX" else found
 
     def _made(self, method: type[SpectralApproximator]) -> SpectralApproximator:
-        return method(
-            n=self.n,
-            max_order=self.max_order,
-            index=self.index,
-            top_order=self.top_order,
-            random_state=self.seed,
-        )
+        return method(**self.settings)
 
     def _told(self, asked: Asked, fit: Surrogate, drawn: str, reason: str) -> Recovery:
         return Recovery(
@@ -143,29 +124,6 @@ def _fit(asked: Asked, rng: np.random.Generator, judged: np.ndarray | None = Non
     x, y = asked.coalitions, asked.values
     finish = partial(meet_ends, empty=y[0], full=y[1])
     return GaussianProcess().fit(x[2:], y[2:], rng, finish, judged=judged)
-
-
-class _New:
-    """A game that was asked before: it pays for new coalitions only."""
-
-    keeps_values: ClassVar[bool] = True  # so a failure keeps all that was asked, not the last part
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-
-    def __call__(self, coalitions: np.ndarray) -> np.ndarray:
-        asked = self.asked
-        new = coalitions[~_among(coalitions, asked.coalitions)]
-        if len(new):
-            asked(new)
-        known = dict(zip(map(bytes, asked.coalitions), asked.values, strict=True))
-        return np.array([known[bytes(row)] for row in coalitions])
-
-
-def _among(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Which rows are among the known ones, bool (m,)."""
-    keys = set(map(bytes, known))
-    return np.array([bytes(row) in keys for row in rows], dtype=bool)
 
 
 def _score(fit: Surrogate) -> float:

@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import sys
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from shapiq_spex.games.models.loading import is_classifier
 from shapiq_spex.rebuild import rebuild
 from shapiq_spex.spectral import INDICES
 from shapiq_spex.validation import validate
+from shapiq_spex.versions import loaded_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,18 +101,15 @@ def _add_explain(add: Callable[..., Any]) -> None:
     add("--quiet", action="store_true", help="no progress bar")
 
 
-def _whole(text: str) -> int:
-    if (number := int(text)) < 0:
-        msg = f"needs to be at least 0, got {number}"
+def _whole(text: str, least: int = 0) -> int:
+    if (number := int(text)) < least:
+        msg = f"needs to be at least {least}, got {number}"
         raise argparse.ArgumentTypeError(msg)
     return number
 
 
 def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        msg = f"needs to be at least 1, got {number}"
-        raise argparse.ArgumentTypeError(msg)
-    return number
+    return _whole(text, 1)
 
 
 def _explain(options: argparse.Namespace) -> None:
@@ -274,10 +271,10 @@ def _record(options: argparse.Namespace, game: TextGame, result: Recovery) -> di
         "r2": result.r2,
         "r2_kind": result.r2_kind,
         "status": result.status,
-        "ledger": None if result.ledger is None else asdict(result.ledger),
+        "ledger": None if result.ledger is None else result.ledger.as_record(),
         "approximator": options.approximator,
         "seed": options.seed,
-        "versions": {name: version(name) for name in ("shapiq-spex", "shapiq", "numpy")},
+        "versions": loaded_versions(),
         "series": json.loads(result.series.to_json()),
     }
 

@@ -6,8 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from shapiq_spex.checks import whole
 from shapiq_spex.choice import Chosen
 from shapiq_spex.evaluation import Evaluator
 from shapiq_spex.games import Subgame, groups_of
@@ -48,7 +47,7 @@ def explain(
     """Recover a game by the method that suits it; `reason` of the result says which and why.
 
     See :class:`shapiq_spex.choice.Chosen` for how the choice is made. No coalition is evaluated
-    twice. Where an `Evaluator` keeps the values in a store, the settings are left there, too, so
+    twice. Where an `Evaluator` keeps the values in a store, the settings are noted down there, so
     that :func:`shapiq_spex.rebuild.rebuild` makes the result again without the game.
 
     Args:
@@ -77,28 +76,7 @@ def explain(
     approximator = METHODS[method](
         n=game.n_players, index=index, max_order=max_order, random_state=random_state
     )
-    settings = {"approximator": method, "index": index, "max_order": max_order}
-    _leave(game, settings | {"seed": approximator.seed, "budget": int(budget)})
-    found = approximator.recover(budget, game)
-    leave_values(game)
-    return found
-
-
-def leave_values(evaluator: Any) -> None:
-    """Put names and values into the store of an `Evaluator`, if it has one.
-
-    The outputs are there already; how they make one value is something only the game knows.
-    """
-    if getattr(evaluator, "store", None) is not None:
-        outputs = evaluator.store.read()[1]
-        values = evaluator.aggregate(outputs) - evaluator.normalization_value
-        _leave(evaluator, {"values": values.tolist(), "names": list(evaluator.player_name_lookup)})
-
-
-def _leave(evaluator: Any, notes: dict[str, Any]) -> None:
-    store = getattr(evaluator, "store", None)
-    if store is not None:
-        store.write_meta(store.meta | notes)
+    return approximator.recover(budget, game)
 
 
 def refine(
@@ -146,8 +124,8 @@ def refine(
         >>> found.stages[-1].to_frame("k-SII", 2).interaction[0]
         '1 × 7'
     """
-    _check_whole("refine", budget=budget, keep=keep)
-    game, left, stages = _paid_once(game), int(budget), list[Stage]()
+    left, keep = whole("refine", "budget", budget), whole("refine", "keep", keep)
+    game, stages = _paid_once(game), list[Stage]()
     todo = [_units(game, level) for level in levels or ("sentences",)]
     todo.append(("players", _singles(game)))
     asked: set[bytes] = set()
@@ -204,7 +182,7 @@ def screen(
         >>> found.subgame.n_players
         2
     """
-    _check_whole("screen", k=k, budget=budget)
+    k, budget = whole("screen", "k", k), whole("screen", "budget", budget)
     game = _paid_once(game)
     return run_stage(
         "players",
@@ -214,14 +192,6 @@ def screen(
         method=partial(approximator, random_state=random_state),
         asked=set(),
     )
-
-
-def _check_whole(name: str, **numbers: Any) -> None:
-    for what, number in numbers.items():
-        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-        if not whole or number < 1:
-            msg = f"{name} needs {what} to be a positive whole number, got {number!r}."
-            raise ValueError(msg)
 
 
 def _paid_once(game: Any) -> Any:

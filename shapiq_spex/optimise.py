@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
+from shapiq_spex.checks import is_whole
 from shapiq_spex.spectral.indices import interactions
 from shapiq_spex.spectral.series import FourierSeries
 
@@ -302,8 +303,7 @@ class _Walk:
 # ---------------------------------------------------------------------- checks
 def _number_kept(n: int, keep: int | None, remove: int | None) -> int:
     number = keep if remove is None else remove
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    if (keep is None) == (remove is None) or not whole or not 0 <= number <= n:  # type: ignore[operator]
+    if (keep is None) == (remove is None) or not is_whole(number) or not 0 <= number <= n:  # type: ignore[operator]
         msg = (
             f"optimise needs exactly one of keep and remove, a whole number from 0 to {n}, "
             f"got keep={keep!r} and remove={remove!r}."

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from shapiq_spex.evaluation import Store
-from shapiq_spex.evaluation.keys import keys_of
 from shapiq_spex.evaluation.protocol import aggregated
-from shapiq_spex.explain import explain
+from shapiq_spex.ledger import Ledger
+from shapiq_spex.methods import again
+from shapiq_spex.spectral.known import Known
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from shapiq_spex.approximator import SpectralApproximator
     from shapiq_spex.result import Recovery
 
 __all__ = ["StoredGame", "rebuild"]
-
-SETTINGS = ("approximator", "index", "max_order", "seed", "budget")
 
 
 class StoredGame:
@@ -27,18 +28,20 @@ class StoredGame:
 
     Args:
         path: The file of a `shapiq_spex.evaluation.Store`; it is read once.
+        run: Which of the results made from it had these values; the last one if left out.
         aggregate: Makes one value of each row of outputs, float64 (m, k) to (m,); needed where
-            the game kept more than one number a coalition and no one left the values.
+            the game kept more than one number a coalition and no result was made of them.
 
     Attributes:
-        coalitions: All coalitions in the store, bool (m, n).
+        coalitions: All coalitions in the store with a value, bool (m, n).
         values: Their values, float64 (m,).
         n_players: Number of players.
         player_name_lookup: The players' names, if the game's identity tells them.
-        meta: What was left in the store beside the values.
+        run: What was noted down of the result; None if nothing was.
 
     Raises:
-        ValueError: If the file is no store, or one value cannot be made of the outputs.
+        ValueError: If the file is no store, there is no such run, or one value cannot be made of
+            the outputs.
     """
 
     keeps_values: ClassVar[bool] = True
@@ -48,29 +51,32 @@ class StoredGame:
         self,
         path: str | os.PathLike[str],
         *,
+        run: int = -1,
         aggregate: Callable[[np.ndarray], Any] | None = None,
     ) -> None:
         """See the class."""
         with Store(path) as store:
-            self.coalitions, outputs = store.read()
-            self.meta, identity = store.meta, store.identity
+            coalitions, outputs = store.read()
+            runs, identity = store.runs, store.identity
         self.path = str(path)
-        told = self.meta.get("values")  # in the order of the store, which only ever grows
-        if aggregate is None and told is None and outputs.shape[1] > 1:
+        self.run = _chosen(self.path, runs, run)
+        read = (self.run or {}).get("read")
+        if aggregate is None and read is None and outputs.shape[1] > 1:
             msg = (
-                f"The store {str(path)!r} holds {outputs.shape[1]} numbers a coalition and no "
-                "values: the run broke off, or was not explain's. Run it again with this store, or "
-                "give aggregate, which makes values of the numbers."
+                f"The store {self.path!r} holds {outputs.shape[1]} numbers a coalition and no "
+                "values: the run broke off. Run it again with this store, or give aggregate, which "
+                "makes values of the numbers."
             )
             raise ValueError(msg)
-        if aggregate is None and told is not None:
-            self.coalitions, self.values = self.coalitions[: len(told)], np.array(told)
+        if aggregate is None and read is not None:
+            known = Known(coalitions[read["rows"]], read["values"])
         else:
-            self.values = aggregated(outputs, aggregate)
+            known = Known(coalitions, aggregated(outputs, aggregate))
+        self._known = known
+        self.coalitions, self.values = known.coalitions, known.values
         self.n_players = int(identity["n_players"])
-        names = identity.get("player_names") or self.meta.get("names") or []
+        names = identity.get("player_names") or (self.run or {}).get("names") or []
         self.player_name_lookup = {name: i for i, name in enumerate(names)}
-        self._known = dict(zip(keys_of(self.coalitions), self.values.tolist(), strict=True))
 
     def __call__(self, coalitions: np.ndarray) -> np.ndarray:
         """The values (m,) of bool coalitions (m, n).
@@ -78,63 +84,79 @@ class StoredGame:
         Raises:
             ValueError: If one of them is not in the store.
         """
-        keys = keys_of(np.asarray(coalitions, dtype=bool))
-        if missing := sum(key not in self._known for key in keys):
+        rows = np.asarray(coalitions, dtype=bool)
+        if missing := int((~self._known.has(rows)).sum()):
             msg = (
-                f"The store {self.path!r} does not hold {missing} of {len(keys)} coalitions "
+                f"The store {self.path!r} does not hold {missing} of {len(rows)} coalitions "
                 "asked for: the run it comes from was another one or broke off; run it again with "
                 "this store."
             )
             raise ValueError(msg)
-        return np.array([self._known[key] for key in keys])
+        return self._known.look_up(rows)
 
 
 def rebuild(
     path: str | os.PathLike[str],
     *,
+    run: int = -1,
     aggregate: Callable[[np.ndarray], Any] | None = None,
-    **settings: Any,
+    approximator: SpectralApproximator | None = None,
+    budget: int | None = None,
+    **changes: Any,
 ) -> Recovery:
     """Make a result again from its store: the same plan, the values there, the same recovery.
 
-    The command line and :func:`shapiq_spex.explain` leave their settings in the store.
+    Whatever is recovered by an approximator of this package from an `Evaluator` with a store is
+    noted down there, by ``recover``, ``approximate``, :func:`shapiq_spex.explain` and the command
+    line. Its ledger is that of the run, unless something is changed.
 
     Args:
         path: The file.
-        aggregate: As for `StoredGame`.
-        settings: approximator ("auto", "proxyspex" or "spex"), index, max_order, seed and budget
-            where the store does not hold them, or others than those there.
+        run: Which of the results made from it, counted as in a list; the last one if left out.
+        aggregate: Another way to make values of the outputs, as for `StoredGame`.
+        approximator: Another method, on the same values.
+        budget: Another budget.
+        changes: Settings of the approximator to change, such as index or random_state.
 
     Raises:
-        ValueError: If the file is no store, a setting is missing, or the store does not hold the
-            values these settings ask for.
+        ValueError: If the file is no store, nothing was noted down there and no approximator and
+            budget are given, or the store does not hold the values asked for.
 
     Examples:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> from shapiq_spex import Evaluator
+        >>> from shapiq_spex import Evaluator, ProxySPEX
         >>> folder = tempfile.TemporaryDirectory()
         >>> path = Path(folder.name) / "values.sqlite"
         >>> with Evaluator(lambda x: x[:, 0] * 2.0, 30, store=path, progress=False) as game:
-        ...     found = explain(game, 100, random_state=7)
+        ...     found = ProxySPEX(n=30, random_state=7).recover(100, game)
         >>> rebuild(path).series == found.series
         True
         >>> folder.cleanup()
     """
-    game = StoredGame(path, aggregate=aggregate)
-    chosen = {name: game.meta[name] for name in SETTINGS if name in game.meta} | settings
-    missing = [name for name in ("approximator", "seed", "budget") if name not in chosen]
-    if missing or chosen.keys() - set(SETTINGS):
+    game = StoredGame(path, run=run, aggregate=aggregate)
+    if game.run is None and (approximator is None or budget is None):
         msg = (
-            f"rebuild needs {', '.join(SETTINGS)}: the store {str(path)!r} and the arguments give "
-            f"{', '.join(chosen) or 'none of them'}."
+            f"The store {game.path!r} does not say what was made of it; give rebuild an "
+            "approximator and a budget."
         )
         raise ValueError(msg)
-    return explain(
-        game,
-        chosen["budget"],
-        method=chosen["approximator"],
-        index=chosen.get("index", "k-SII"),
-        max_order=chosen.get("max_order", 2),
-        random_state=chosen["seed"],
-    )
+    bill = game.run["bill"] if game.run else {}
+    allowed = bill["budget"] if budget is None else budget
+    if approximator is not None:
+        approximator = type(approximator)(**(approximator.settings | changes))
+        return approximator.recover(allowed, game)
+    approximator = again(bill["method"], bill["settings"] | changes)
+    found = approximator.recover(allowed, game)
+    if changes or aggregate is not None or budget is not None:
+        return found
+    return replace(found, ledger=Ledger(**bill | {"settings": approximator.settings}))
+
+
+def _chosen(path: str, runs: list[dict[str, Any]], number: int) -> dict[str, Any] | None:
+    if not runs and number == -1:
+        return None
+    if not -len(runs) <= number < len(runs):
+        msg = f"The store {path!r} tells of {len(runs)} runs, so there is no run {number}."
+        raise ValueError(msg)
+    return runs[number]

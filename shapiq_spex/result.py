@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
+from shapiq_spex.checks import is_whole
 from shapiq_spex.interop import to_interaction_values
 from shapiq_spex.uncertainty import Assessment, Evidence, Uncertainty
 
@@ -207,7 +208,7 @@ class Recovery:
         """What an effect is a share of: v(N) - v(empty), or the game's standard deviation.
 
         The variance over uniform coalitions is that of the series and what it leaves of values
-        held out.
+        held out; where it explains nothing of these, it is theirs.
 
         Raises:
             ValueError: If there is no such unit or it is 0.
@@ -219,14 +220,19 @@ class Recovery:
             ends = np.array([[False] * self.series.n, [True] * self.series.n])
             size = float(np.diff(self.series(ends))[0])
         else:
-            held_out = np.zeros(1) if self.residuals is None else self.residuals
-            left = held_out[np.isfinite(held_out)]
-            energy = self.series.energy_by_order()[1:].sum()
-            size = float(np.sqrt(energy + (left**2).mean())) if len(left) else float(energy) ** 0.5
+            size = self._deviation()
         if size == 0:
             msg = f"effects cannot be shares of the {normalise}: it is 0."
             raise ValueError(msg)
         return size
+
+    def _deviation(self) -> float:
+        residuals = np.zeros(0) if self.residuals is None else self.residuals
+        held_out = np.isfinite(residuals)
+        left, energy = residuals[held_out], float(self.series.energy_by_order()[1:].sum())
+        if self.r2 is not None and self.r2 <= 0 and len(left):
+            return float(self.values[held_out].std())
+        return float(np.sqrt(energy + (left**2).mean())) if len(left) else energy**0.5
 
     def players(self, group: Iterable[int | str]) -> tuple[int, ...]:
         """Players by number or name as sorted numbers.
@@ -237,8 +243,7 @@ class Recovery:
         names, n = self.names or (), self.series.n
         found = [names.index(p) if isinstance(p, str) and p in names else p for p in group]
         for player in found:
-            whole = isinstance(player, int | np.integer) and not isinstance(player, bool)
-            if not whole or not 0 <= int(player) < n or found.count(player) > 1:
+            if not is_whole(player) or not 0 <= int(player) < n or found.count(player) > 1:
                 msg = f"players need a name or a number from 0 to {n - 1}, each one once, got "
                 msg += f"{player!r}."
                 raise ValueError(msg)

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from approximators import sparse_game
 from shapiq_spex.games import Encoding
 
 START, STOP, MASK, EMPTY = 1, 2, 3, 4
@@ -46,3 +47,20 @@ class FakeScorer:
             batch = [tuple(int(token) for token in sequences[i]) for i in index]
             self.seen += batch
             yield index, np.array([self.value(sequence) for sequence in batch])
+
+
+class Named:
+    """The sparse game with names for its players, and a count of what was evaluated."""
+
+    identity = {"game": "sparse"}  # noqa: RUF012
+
+    def __init__(self, n=12):
+        self.n_players, self.rows = n, []
+        self.player_name_lookup = {f"word {i}": i for i in range(n)}
+
+    def __call__(self, x):
+        self.rows += map(bytes, x)
+        return sparse_game(x)
+
+    def n_tokens(self, x):
+        return 2 + x.sum(axis=1)

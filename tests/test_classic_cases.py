@@ -13,6 +13,7 @@ from shapiq_spex import SPEX, Prompt, ProxySPEX, TextGame
 from shapiq_spex.explain import refine
 from shapiq_spex.games import RemoteScorer
 from shapiq_spex.games.models.server import Server
+from shapiq_spex.validation import validate
 
 HERE = Path(__file__).parent
 
@@ -108,6 +109,23 @@ def test_the_answer_needs_two_passages_and_no_single_one(two_hop, who):
     assert frame.interaction[0] == tuple(needed)
     assert frame.value[0] > 0.8
     assert frame.value[1:].abs().max() < 0.1
+
+
+@pytest.mark.parametrize("who", stand_ins.HOMES)
+def test_the_evidence_is_what_the_interactions_are_made_of(two_hop, who):
+    """Fewer masks than there are, and a wrong annotation, which has to fail."""
+    game, town = game_about(who, two_hop), stand_ins.HOMES[who]
+    evidence = [f"{who} lives in {town} .", f"{town} lies in {stand_ins.COUNTRIES[town]} ."]
+    others = [passage for passage in stand_ins.PASSAGES if passage not in evidence]
+    result = ProxySPEX(n=8, random_state=0).recover(120, game)
+    told = {"budget": 0, "repeats": 0}
+    right = validate(result, game, **told, annotated=[evidence]).precision
+    assert (right.players, right.recall) == (1.0, 1.0)
+    assert right.precision > 5 * right.chance  # one pair is right, and few others significant
+    wrong = validate(result, game, **told, annotated=[others]).precision
+    assert wrong.players < 1.0
+    assert wrong.precision <= 1 - right.precision
+    assert wrong.chance == pytest.approx(15 / 28)  # pairs of six among those of eight
 
 
 def test_coarse_to_fine_finds_the_town_that_joins_them(two_hop):

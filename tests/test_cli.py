@@ -164,18 +164,19 @@ def test_dollar_signs_are_drawn_as_they_are(capsys, tmp_path):
 
 
 def test_spex_is_there(capsys):
-    long = "I would not say that the film is bad but nobody laughed once"
-    _, out, _ = run(capsys, long, "--approximator", "spex", "--budget", "700")
-    assert "700 coalitions evaluated" in out
+    _, out, _ = run(capsys, SENTENCE, "--approximator", "spex", "--budget", "40", "--ledger")
+    assert "40 coalitions evaluated" in out
+    assert "method    SPEX, seed 0" in out
 
 
 def test_a_store_is_used_again_and_refuses_another_text(capsys, tmp_path):
     path = str(tmp_path / "values.sqlite")
     _, first, _ = run(capsys, SENTENCE, "--store", path)
     with Store(path) as store:  # enough to make the game and the result again
-        meta = store.meta
+        meta, (run_,) = store.meta, store.runs
     assert (meta["text"], meta["players"], meta["removal"]) == (SENTENCE, "words", "mask")
-    assert (meta["approximator"], meta["budget"], meta["seed"]) == ("proxyspex", 64, 0)
+    assert (run_["bill"]["method"], run_["bill"]["budget"]) == ("ProxySPEX", 64)
+    assert run_["bill"]["settings"]["random_state"] == 0
     assert meta["labels"] == ["positive review", "negative review"]
     status, second, _ = run(capsys, SENTENCE, "--store", path)
     assert status == 0
@@ -203,21 +204,24 @@ def validate(capsys, *arguments):
     return status, *capsys.readouterr()
 
 
-LONG = "I would not say that the film is bad but nobody laughed once"
+LONG = "The film is not bad but nobody laughed"
 
 
 def test_a_store_is_validated_from_itself(capsys, tmp_path):
     path, plot = str(tmp_path / "values.sqlite"), tmp_path / "plot.png"
-    assert run(capsys, LONG, "--store", path, "--budget", "120")[0] == 0
-    status, out, err = validate(capsys, path, "--budget", "80", "--plot", str(plot))
+    assert run(capsys, LONG, "--store", path, "--budget", "60")[0] == 0
+    status, out, err = validate(capsys, path, "--budget", "40", "--plot", str(plot))
     assert (status, err) == (0, "")
     assert out.startswith("method    ProxySPEX, seed 0\n")
-    assert "120 distinct, 120 of them known before" in out
-    assert "80 new coalitions evaluated, of 80 allowed" in out
+    assert "60 distinct, 0 of them known before" in out  # the bill of the run that made it
+    assert "\ntokens    " in out
+    assert "40 new coalitions evaluated, of 40 allowed" in out
     assert any(" × " in line and " said, " in line for line in out.splitlines())
     assert plot.stat().st_size > 3000
     with Store(path) as store:
-        assert len(store) == len(store.meta["values"]) == 200
+        assert (len(store), len(store.runs)) == (100, 1)
+    status, again, _ = validate(capsys, path, "--budget", "0", "--seed", "1")
+    assert (status, again.splitlines()[:6]) == (0, out.splitlines()[:6])
 
 
 def test_what_cannot_be_validated_is_one_sentence(capsys, tmp_path):

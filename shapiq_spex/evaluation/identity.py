@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
-import sys
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-__all__ = ["differences", "identity_of", "loaded_versions", "warn_of_namesakes"]
+__all__ = ["differences", "identity_of", "warn_of_namesakes"]
 
-# What values may depend on, by import name and by the name it is installed under.
-_PACKAGES = {
-    "shapiq_spex": "shapiq-spex",
-    "shapiq": "shapiq",
-    "numpy": "numpy",
-    "sklearn": "scikit-learn",
-    "torch": "torch",
-    "transformers": "transformers",
-    "lightgbm": "lightgbm",
-    "xgboost": "xgboost",
-}
 _SHOWN = 60  # characters of a value in a message
 _BEFORE = 15  # of these, how many before the first difference
 
@@ -73,23 +59,6 @@ def warn_of_namesakes(game: Any, store: object) -> None:
 def _name_of(game: Any) -> str:
     named = game if hasattr(game, "__qualname__") else type(game)
     return f"{named.__module__}.{named.__qualname__}"
-
-
-def loaded_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages in use that values may depend on.
-
-    Examples:
-        >>> loaded_versions()["numpy"] == version("numpy")
-        True
-    """
-    found = {"python": platform.python_version()}
-    for module, package in _PACKAGES.items():
-        if module in sys.modules:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:  # run from a folder, not installed
-                continue
-    return found
 
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shapiq_spex.checks import whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -111,11 +113,7 @@ def check_whole(name: str, number: Any) -> int:
     Raises:
         ValueError: If it is not.
     """
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    if not whole or number < 1:
-        msg = f"Evaluator needs {name} to be a positive whole number, got {number!r}."
-        raise ValueError(msg)
-    return int(number)
+    return whole("Evaluator", name, number)
 
 
 @contextmanager

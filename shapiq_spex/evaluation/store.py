@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from shapiq_spex.evaluation.database import Database, in_transaction, pragma, write_ahead
-from shapiq_spex.evaluation.identity import differences, loaded_versions
+from shapiq_spex.evaluation.identity import differences
 from shapiq_spex.evaluation.keys import coalitions_of, split
+from shapiq_spex.versions import loaded_versions
 
 if TYPE_CHECKING:
     import os
@@ -166,6 +167,37 @@ class Store:
         """Leave a note in the file, such as the arguments of a command: what JSON can hold."""
         self._database.write(lambda connection: _write_about(connection, "meta", meta))
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What was left with :meth:`leave_run`, the last one at the end."""
+        with self._database.reading() as connection:
+            return self._read_runs(connection)
+
+    def leave_run(self, run: Mapping[str, Any], values: Mapping[bytes, float]) -> None:
+        """Note down what a result was made of, so that it can be made again from this file.
+
+        Of equal runs, but for what they cost, the cost of the first is kept.
+
+        Args:
+            run: Its settings and its bill, what JSON can hold.
+            values: What the game said of each coalition; noted where that is not its only output.
+        """
+        batches = list(self.batches())
+        row = {key: i for i, key in enumerate(key for _, keys, _ in batches for key in keys)}
+        outputs = np.concatenate([rows for _, _, rows in batches]) if batches else np.empty((0, 1))
+        rows, told = [row[key] for key in values], list(values.values())
+        new = json.loads(json.dumps(dict(run)))
+        if outputs.shape[1] > 1 or outputs[rows, 0].tolist() != told:
+            new["read"] = {"rows": rows, "values": told}
+
+        def note(connection: sqlite3.Connection) -> None:
+            runs = self._read_runs(connection)
+            same = [old for old in runs if _settings(old) == _settings(new)]
+            others = [old for old in runs if old not in same]
+            _write_about(connection, "runs", {"runs": [*others, *(same or [new])]})
+
+        self._database.write(note)
+
     def close(self) -> None:
         """Close the file; it is opened again when it is used again."""
         self._database.close()
@@ -197,6 +229,11 @@ class Store:
             self._database.refuse(f"its {name} cannot be read")
         return json.loads(row[0])
 
+    def _read_runs(self, connection: sqlite3.Connection) -> list[dict[str, Any]]:
+        if connection.execute("SELECT 1 FROM about WHERE name = 'runs'").fetchone() is None:
+            return []
+        return list(self._read_about(connection, "runs")["runs"])
+
     def _check(self, connection: sqlite3.Connection) -> None:
         """Make the tables of a new file; refuse one that is damaged, not ours or another game's."""
         if self._wanted is not None and _is_blank(connection):
@@ -214,6 +251,12 @@ class Store:
                 f"{changed}. Give another file."
             )
             raise ValueError(msg)
+
+
+def _settings(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes a run another one."""
+    bill = run.get("bill", {})
+    return bill.get("method"), bill.get("settings"), bill.get("budget"), run.get("read")
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:

@@ -9,7 +9,8 @@ A game is a ``shapiq.Game`` that gives every subset of its players (a coalition)
    nor on the order or the number of the calls. Values are not centred.
 3. A game whose class attribute ``keeps_values`` is True evaluates a coalition at most once in its
    life, and what it had computed when a run failed or was interrupted is not computed again. The
-   caller can hand such a game the whole matrix at once.
+   caller can hand such a game the whole matrix at once. ``missing(coalitions)``, where there is
+   one, returns those that it would really have to run.
 4. No value is NaN or infinite: the game raises instead, and says for how many coalitions.
 5. Player names are distinct, so coalitions can be given to shapiq by name.
 6. A game may keep more of a coalition than its value. ``outputs(coalitions)`` then returns float64

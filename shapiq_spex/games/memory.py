@@ -11,6 +11,8 @@ import numpy as np
 from shapiq import Game
 from tqdm.auto import tqdm
 
+from shapiq_spex.games.contract import check_coalitions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -66,6 +68,11 @@ class Memory:
             raise ValueError(not_finite(failed, len(keys)))
         return np.array([self._outputs[key] for key in keys]).reshape(len(keys), -1 if keys else 0)
 
+    def missing(self, sequences: Sequence[NDArray[Any]] | NDArray[Any]) -> list[int]:
+        """Return the numbers of those never run, each one once."""
+        first = {_fingerprint(each): i for i, each in reversed(list(enumerate(sequences)))}
+        return sorted(i for key, i in first.items() if key not in self._outputs)
+
     def _run(self, missing: dict[bytes, NDArray[Any]], scorer: Scores, progress: bool) -> None:
         keys = list(missing)
         # Even a disabled bar takes the lock of all bars, which an ill-timed Ctrl-C leaves held.
@@ -111,6 +118,15 @@ class RememberingGame(Game):
     @abstractmethod
     def aggregate(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values (m,) of outputs (m, k)."""
+
+    def missing(self, coalitions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return those coalitions that would have to be run, one for each thing run, (d, n)."""
+        rows = check_coalitions(coalitions, self.n_players)
+        return rows[self._memory.missing(self._run_for(rows))]
+
+    def _run_for(self, coalitions: NDArray[np.bool_]) -> Sequence[NDArray[Any]] | NDArray[Any]:
+        """What is run for coalitions: by itself, they."""
+        return coalitions
 
     def value_function(self, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return the values of coalitions.

@@ -263,9 +263,12 @@ class TextGame(RememberingGame):
         Returns:
             The outputs, float64 of shape (m, k); the errors are those of `value_function`.
         """
-        matrix = check_coalitions(coalitions, self.n_players)
-        sequences = self._substitution(matrix)
+        sequences = self._run_for(check_coalitions(coalitions, self.n_players))
         return self._memory.outputs(sequences, self.scorer, progress=self.progress)
+
+    def _run_for(self, coalitions: NDArray[np.bool_]) -> Any:
+        """Their token ids: coalitions that lead to the same text are run once."""
+        return self._substitution(coalitions)
 
     def aggregate(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values, shape (m,), of outputs of shape (m, k)."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shapiq_spex.approximator import Game
-    from shapiq_spex.spectral.indices import Index
 
 ENOUGH = 10  # held-out coalitions below which an R² would be luck
 
@@ -32,20 +31,6 @@ class Ablation(SpectralApproximator):
     """
 
     drawn: ClassVar[str]
-
-    def __init__(
-        self,
-        *,
-        n: int,
-        max_order: int = 2,
-        index: Index = "k-SII",
-        top_order: bool = False,
-        random_state: int | None = None,
-    ) -> None:
-        """See the subclasses."""
-        super().__init__(
-            n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
-        )
 
     @abstractmethod
     def _read(self, budget: int, asked: Asked) -> tuple[FourierSeries, str]:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import minimize
 
-from shapiq_spex.proxyspex import ProxySPEX
+from shapiq_spex.checks import whole
 from shapiq_spex.spectral.series import FourierSeries
 
-from .proxy import cross_validated, is_constant, signs_of
+from .proxy import Learner, cross_validated, is_constant, signs_of
 
 if TYPE_CHECKING:
-    from shapiq_spex.proxyspex.proxies import Finish, Surrogate
+    from shapiq_spex.proxyspex.proxies import Finish, Proxy, Surrogate
     from shapiq_spex.spectral.indices import Index
 
 PENALTIES = (1e-3, 1e-2, 1e-1)  # of squared coefficients, values having variance 1
 
 
-class FactorisedPairs(ProxySPEX):
+class FactorisedPairs(Learner):
     """A factorisation machine (Rendle, 2010): F({i, j}) = <v_i, v_j> with v_i of ``rank`` numbers.
 
     With z = chi(x), f(x) = b + <w, z> + (|V^T z|^2 - |V|^2) / 2, so n (rank + 1) + 1 numbers stand
@@ -61,17 +61,15 @@ class FactorisedPairs(ProxySPEX):
         rank: int = 4,
     ) -> None:
         """See the class."""
-        if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-            msg = f"FactorisedPairs needs rank to be a positive whole number, got {rank!r}."
-            raise ValueError(msg)
         super().__init__(
-            n=n,
-            max_order=max_order,
-            index=index,
-            proxy=FactorisationMachine(rank),
-            top_order=top_order,
-            random_state=random_state,
+            n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
         )
+        self.rank = whole("FactorisedPairs", "rank", rank)
+
+    @property
+    def proxy(self) -> Proxy:
+        """What learns the values."""
+        return FactorisationMachine(self.rank)
 
 
 @dataclass(frozen=True)

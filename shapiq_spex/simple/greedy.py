@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from shapiq_spex.checks import whole
+
 from .ablation import Ablation, from_absences
 
 if TYPE_CHECKING:
@@ -59,10 +61,7 @@ class GreedyAblation(Ablation):
         super().__init__(
             n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
         )
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            msg = f"GreedyAblation needs steps to be a positive whole number, got {steps!r}."
-            raise ValueError(msg)
-        self.steps = steps
+        self.steps = whole("GreedyAblation", "steps", steps)
 
     def _read(self, budget: int, asked: Asked) -> tuple[FourierSeries, str]:
         full = current = float(asked(self.without(()))[0])

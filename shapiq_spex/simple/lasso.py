@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.spectral.refit import characters
 from shapiq_spex.spectral.series import FourierSeries
 
-from .proxy import cross_validated, is_constant
+from .proxy import Learner, cross_validated, is_constant
 
 if TYPE_CHECKING:
-    from shapiq_spex.proxyspex.proxies import Finish, Surrogate
-    from shapiq_spex.spectral.indices import Index
+    from shapiq_spex.proxyspex.proxies import Finish, Proxy, Surrogate
 
 PENALTIES = 20  # of which the LASSO takes one, per fit, by its own folds
 MOST_PAIRS = 100_000  # beyond, the matrix of products does not fit
 
 
-class LassoPairs(ProxySPEX):
+class LassoPairs(Learner):
     """Least squares with an L1 penalty on all single players and pairs (Tibshirani, 1996).
 
     Minimises sum_j (y_j - F(empty) - sum_S F(S) chi_S(x_j))^2 / 2m + alpha sum_S |F(S)| over the
@@ -48,24 +46,10 @@ class LassoPairs(ProxySPEX):
         (-2.0, 3.0)
     """
 
-    def __init__(
-        self,
-        *,
-        n: int,
-        max_order: int = 2,
-        index: Index = "k-SII",
-        top_order: bool = False,
-        random_state: int | None = None,
-    ) -> None:
-        """See the class."""
-        super().__init__(
-            n=n,
-            max_order=max_order,
-            index=index,
-            proxy=Lasso(),
-            top_order=top_order,
-            random_state=random_state,
-        )
+    @property
+    def proxy(self) -> Proxy:
+        """What learns the values."""
+        return Lasso()
 
 
 @dataclass(frozen=True)

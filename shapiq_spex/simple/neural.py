@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shapiq_spex.approximator import Asked, DescribedPlan, SpectralApproximator
+from shapiq_spex.checks import whole
 from shapiq_spex.proxyspex.gaussian_process import share_explained
 from shapiq_spex.proxyspex.plan import plan_masks
+from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.draws import draw_new
 from shapiq_spex.spectral.ends import meet_ends
@@ -23,6 +25,7 @@ from .proxy import is_constant, signs_of
 
 if TYPE_CHECKING:
     from shapiq_spex.approximator import Game
+    from shapiq_spex.proxyspex.proxies import Finish
     from shapiq_spex.spectral.indices import Index
 
 EXHAUSTIVE = 16  # players up to which the network is asked for every coalition
@@ -76,10 +79,7 @@ class NeuralSurrogate(SpectralApproximator):
         super().__init__(
             n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
         )
-        if not isinstance(hidden, int) or isinstance(hidden, bool) or hidden < 1:
-            msg = f"NeuralSurrogate needs hidden to be a positive whole number, got {hidden!r}."
-            raise ValueError(msg)
-        self.hidden = hidden
+        self.hidden = whole("NeuralSurrogate", "hidden", hidden)
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         asked = Asked(game, self.n)
@@ -87,7 +87,8 @@ class NeuralSurrogate(SpectralApproximator):
         empty, full, *_ = values = asked(plan.coalitions)
         judged = np.arange(len(values) - (len(values) - 2) // HELD_OUT, len(values))
         learned = np.arange(2, judged[0] if len(judged) else len(values))
-        series = self._read(plan.coalitions[learned], values[learned])
+        x, y = plan.coalitions[learned], values[learned]
+        series = self.proxy.fit(x, y, rng, finish=lambda series: series).series
         series, note = _confirmed(series, budget, asked)
         rest = draw_new(self.n, budget - len(asked.values), asked.coalitions, rng)
         more = asked(rest) if len(rest) else np.zeros(0)
@@ -110,13 +111,38 @@ class NeuralSurrogate(SpectralApproximator):
             reason=note,
         )
 
-    def _read(self, coalitions: np.ndarray, values: np.ndarray) -> FourierSeries:
+    @property
+    def proxy(self) -> NetworkReading:
+        """What learns the values, before anything is confirmed."""
+        return NetworkReading(self.hidden, self.seed)
+
+
+@dataclass(frozen=True)
+class NetworkReading:
+    """The surrogate of `NeuralSurrogate`: a network, and the series read from it."""
+
+    hidden: int
+    seed: int
+
+    def fit(
+        self,
+        coalitions: np.ndarray,
+        values: np.ndarray,
+        rng: np.random.Generator,
+        finish: Finish,
+    ) -> Surrogate:
+        """See :class:`shapiq_spex.proxyspex.proxies.Proxy`; it is judged elsewhere."""
+        del rng
+        n = coalitions.shape[1]
         if len(values) < 2 or is_constant(values):
-            return FourierSeries.constant(self.n, values.mean() if len(values) else 0.0)
+            mean = values.mean() if len(values) else 0.0
+            return Surrogate(finish(FourierSeries.constant(n, mean)), None)
         network = Network.fit(coalitions, values, self.hidden, self.seed)
-        if self.n <= EXHAUSTIVE:
-            return FourierSeries.from_table(network(all_coalitions(self.n)))
-        return SPEX(n=self.n, random_state=self.seed).recover(VIRTUAL, network).series
+        if n <= EXHAUSTIVE:
+            series = FourierSeries.from_table(network(all_coalitions(n)))
+        else:
+            series = SPEX(n=n, random_state=self.seed).recover(VIRTUAL, network).series
+        return Surrogate(finish(series), None)
 
 
 @dataclass(frozen=True)
@@ -154,18 +180,14 @@ def _confirmed(series: FourierSeries, budget: int, asked: Asked) -> tuple[Fourie
     """The series without the strongest sets whose real interactions have another sign."""
     sizes = (series.degrees >= 2) & (series.degrees <= 4)
     order = np.argsort(-np.abs(np.where(sizes, series.coefficients, 0.0)), kind="stable")
-    known = {bytes(row): v for row, v in zip(asked.coalitions, asked.values, strict=True)}
     wrong: list[int] = []
     tested = 0
     for term in order[: sizes.sum()]:
         rows = _subsets_absent(series.support[term])
-        new = rows[[bytes(row) not in known for row in rows]]
-        if len(asked.values) + len(new) > budget:
+        if len(asked.values) + len(asked.unknown(rows)) > budget:
             break
-        if len(new):
-            known |= zip(map(bytes, new), asked(new), strict=True)
         parity = (-1.0) ** (~rows).sum(axis=1)
-        real = parity @ [known[bytes(row)] for row in rows]
+        real = parity @ asked(rows)
         tested += 1
         if real * (parity @ series(rows)) <= 0:
             wrong.append(int(term))

@@ -1,11 +1,14 @@
-"""A surrogate judged by folds that it did not see."""
+"""Methods that learn from uniform masks, judged by folds that they did not see."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shapiq_spex.approximator import SpectralApproximator
+from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.proxyspex.gaussian_process import CONSTANT_SHARE, share_explained
 from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.spectral.series import FourierSeries
@@ -13,11 +16,28 @@ from shapiq_spex.spectral.series import FourierSeries
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shapiq_spex.proxyspex.proxies import Finish
+    from shapiq_spex.approximator import Game
+    from shapiq_spex.proxyspex.proxies import Finish, Proxy
+    from shapiq_spex.result import Recovery
 
     Fit = Callable[[np.ndarray, np.ndarray], FourierSeries]
 
 FOLDS = 5
+
+
+class Learner(SpectralApproximator):
+    """ProxySPEX with the surrogate of a subclass."""
+
+    @property
+    @abstractmethod
+    def proxy(self) -> Proxy:
+        """What learns the values."""
+
+    def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
+        del rng
+        common = {name: getattr(self, name) for name in ("n", "max_order", "index", "top_order")}
+        learner = ProxySPEX(**common, proxy=self.proxy, random_state=self.seed)
+        return learner.recover(budget, game)
 
 
 def is_constant(values: np.ndarray) -> bool:

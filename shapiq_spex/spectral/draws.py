@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .known import keys_of
 from .walsh import all_coalitions
 
 LISTED = 12  # players up to which all coalitions are listed and the new ones drawn from the list
@@ -30,22 +31,18 @@ def draw_new(
         >>> sorted(draw_new(2, 5, known, np.random.default_rng(0)).tolist())
         [[False, True], [True, False]]
     """
-    seen = set(_keys(known))
+    seen = set(keys_of(known))
     if keep == 0.5 and n <= LISTED:
         rows = all_coalitions(n)
-        rows = rows[[key not in seen for key in _keys(rows)]]
+        rows = rows[[key not in seen for key in keys_of(rows)]]
         return rows[rng.permutation(len(rows))[:count]]
     found: list[np.ndarray] = []
     for _ in range(ROUNDS):
         if len(found) >= count:
             break
         rows = rng.random((count, n)) < keep
-        for key, row in zip(_keys(rows), rows, strict=True):
+        for key, row in zip(keys_of(rows), rows, strict=True):
             if key not in seen:
                 seen.add(key)
                 found.append(row)
     return np.array(found[:count], dtype=bool).reshape(-1, n)
-
-
-def _keys(rows: np.ndarray) -> list[bytes]:
-    return [row.tobytes() for row in np.packbits(rows, axis=1)]

@@ -307,11 +307,8 @@ def _checked_terms(support: np.ndarray, values: np.ndarray) -> tuple[np.ndarray,
         raise ValueError(msg)
     values = values.astype(np.float64)
     if support.ndim != 2 or values.shape != support.shape[:1] or support.shape[1] < 1:
-        msg = (
-            "FourierSeries needs a support (s, n) with n >= 1 and coefficients (s,), "
-            f"got {support.shape} and {values.shape}."
-        )
-        raise ValueError(msg)
+        msg = "FourierSeries needs a support (s, n) with n >= 1 and coefficients (s,), "
+        raise ValueError(msg + f"got {support.shape} and {values.shape}.")
     if not np.isfinite(values).all():
         msg = "FourierSeries needs finite coefficients, got NaN or infinity."
         raise ValueError(msg)

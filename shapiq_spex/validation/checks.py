@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.explain import leave_values
+from shapiq_spex.checks import whole
 from shapiq_spex.spectral.refit import ridge_refit
 from shapiq_spex.validation.annotation import precision
 from shapiq_spex.validation.curves import curves
 from shapiq_spex.validation.faithfulness import faithfulness
+from shapiq_spex.validation.nulls import null_control
 from shapiq_spex.validation.purse import Purse
-from shapiq_spex.validation.refits import null_control, same_method, stability
-from shapiq_spex.validation.spots import FEWEST, spots, strongest
+from shapiq_spex.validation.spots import checked_contexts, spots, strongest
+from shapiq_spex.validation.stability import halves, other_seeds, same_method
 from shapiq_spex.validation.verdict import Validation
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from shapiq_spex.spectral.indices import Index
 
 MOST = 10  # reported interactions that are compared
-SHARES = {"spots": 0.4, "curves": 0.2}  # of the budget; what they leave goes to faithfulness
+# Of the budget; what they leave goes to faithfulness.
+SHARES = {"spots": 0.4, "curves": 0.2, "seeds": 0.2}
 
 
 def validate(
@@ -48,18 +50,20 @@ def validate(
     - Removal and insertion of the players the series chooses, against those that rank highest in
       the additive one, and chance.
     - Spot checks: the strongest interactions, each tested by real ablations; see `spot_check`.
-    - Stability: what either half of the result's masks shows, learned by the surrogate of
-      ProxySPEX whatever the method was.
+    - Stability: whether both halves of the result's masks show the same, and whether the method
+      finds it again with other seeds. For those the game is asked if a fifth of the budget pays
+      for a whole run; else games drawn from the result stand in ("simulated"); see
+      :mod:`shapiq_spex.validation.stability`.
     - Null control: how many significant interactions the same method reports on the same masks
       where the values are shuffled, and in an additive game with the same main effects.
     - Annotation: whether the reported interactions lie within groups of players known to belong
-      together.
+      together, and whether the strongest interactions are made of these players.
 
     Reported are the ten strongest significant interactions of two players or more, and the ten
     strongest where none is significant; the tests begin with the significant ones, too.
 
     Known coalitions, those of the result, of this run and of an `Evaluator` in front of the game,
-    are never evaluated again and cost nothing; stability, null control and annotation need none.
+    are never evaluated again and cost nothing; null control and annotation need none.
 
     Args:
         result: What was recovered.
@@ -67,17 +71,17 @@ def validate(
         budget: How many unknown coalitions may be evaluated, 0 or more.
         top: How many interactions are tested.
         contexts: Random contexts of each.
-        repeats: How many null games of each kind, and how many ways to halve the masks; with 0
-            neither is done.
+        repeats: How many null games of each kind, other seeds, and ways to halve the masks; with
+            0 none of that is done.
         annotated: Groups of players, by number or name.
         index: Index that says which interactions are strongest; the result's own if left out.
         max_order: Likewise, at least 2.
-        approximator: What runs on the null games; that of the result's ledger if left out.
+        approximator: The method that runs again; that of the result's ledger if left out.
         random_state: Seed of everything random.
 
     Raises:
-        ValueError: If the budget is no whole number, the game has another number of players, an
-            annotated player is unknown, or the method of the result is.
+        ValueError: If a number is not whole, the game has another number of players, an annotated
+            player is unknown, or the method of the result is.
         TypeError: If the game is none.
             Exceptions of the game pass through.
 
@@ -93,7 +97,9 @@ def validate(
         >>> table.loc["additive game", ["result", "chance"]].tolist(), checked.n_new <= 200
         ([1.0, 0.0], True)
     """
-    _check(result, game, budget, contexts)
+    budget, contexts = whole("validate", "budget", budget, 0), checked_contexts(contexts)
+    top, repeats = whole("validate", "top", top, 0), whole("validate", "repeats", repeats, 0)
+    _check_game(result, game)
     rng = np.random.default_rng(random_state)
     index = index or ("BII" if result.index in ("SV", "BV") else result.index)
     max_order = max(2, result.max_order if max_order is None else max_order)
@@ -101,35 +107,29 @@ def validate(
     how: dict[str, Any] = {"index": index, "max_order": max_order}
     reported = result.to_frame(**how, min_order=2, significant=True)["interaction"].tolist()[:MOST]
     reported = reported or strongest(result, MOST, **how)
-    known = precision(result, reported, annotated) if annotated else None
-    purse, sets = Purse(game, result, int(budget)), strongest(result, top, **how)
-    share = int(SHARES["spots"] * budget)
-    tested = spots(result, purse, sets, count=share, contexts=contexts, rng=rng)
+    known = precision(result, reported, annotated, **how) if annotated else None
+    purse, sets = Purse(game, result, budget), strongest(result, top, **how)
+    share = {check: int(part * budget) for check, part in SHARES.items()}
+    tested = spots(result, purse, sets, count=share["spots"], contexts=contexts, rng=rng)
     n = result.series.n
     main = ridge_refit(np.eye(n, dtype=bool), result.plan.coalitions, result.values)
-    moved = curves(result.series, main, purse, int(SHARES["curves"] * budget), rng)
+    moved = curves(result.series, main, purse, share["curves"], rng)
+    how |= {"repeats": repeats, "rng": rng}
+    others = other_seeds(result, method, reported, purse, share["seeds"], **how)
     faithful = faithfulness(result.series, main, purse, rng)
-    leave_values(game)
     return Validation(
         faithful,
         moved,
         tested,
-        stability(result, reported, **how, repeats=repeats, rng=rng),
-        null_control(result, method, **how, repeats=repeats, rng=rng),
+        (halves(result, method, reported, **how), others),
+        null_control(result, method, **how),
         known,
         purse.n_new,
-        int(budget),
+        budget,
     )
 
 
-def _check(result: Recovery, game: Any, budget: int, contexts: int) -> None:
-    if contexts < FEWEST:
-        msg = f"validate needs at least {FEWEST} contexts of each interaction, got {contexts!r}."
-        raise ValueError(msg)
-    whole = isinstance(budget, int | np.integer) and not isinstance(budget, bool)
-    if not whole or budget < 0:
-        msg = f"validate needs a budget that is a whole number of at least 0, got {budget!r}."
-        raise ValueError(msg)
+def _check_game(result: Recovery, game: Any) -> None:
     if not callable(game):
         msg = (
             "validate needs the game of the result, a function from coalitions to values, got "

@@ -8,6 +8,7 @@ import numpy as np
 
 from shapiq_spex.optimise import optimise
 from shapiq_spex.spectral.indices import interactions
+from shapiq_spex.spectral.walsh import all_coalitions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     from shapiq_spex.spectral.series import FourierSeries
     from shapiq_spex.validation.purse import Purse
 
+COLUMNS = ["curve", "players", "series", "main_effects", "chance", "exact", "masks"]
 SIZES = (1, 2, 3, 5, 10, 20)
 DRAWS = 2  # random choices of each size
-TERMS = 3000  # largest terms that choose players
+TABLE = 16  # players up to which the series is optimised over all coalitions
+TERMS = 3000  # largest terms that choose players beyond
 
 
 def curves(
@@ -30,8 +33,9 @@ def curves(
     """Real changes by the best r players of the series, by main effects alone, and by chance.
 
     Removal takes r players out of the full input, insertion adds r to the empty one. The r players
-    are those with which the series moves farthest from where it starts towards the other end;
-    see :func:`shapiq_spex.optimise.optimise`, which is exact where that is feasible.
+    are those with which the series moves farthest from where it starts towards the other end. Up
+    to 16 players they are the best of all; beyond, see :func:`shapiq_spex.optimise.optimise`,
+    which is exact where that is feasible, and sees the 3,000 largest terms.
 
     Args:
         series: What was recovered.
@@ -43,22 +47,25 @@ def curves(
     Returns:
         Columns curve ("removal" or "insertion"), players (r), series, main_effects, chance (the
         shares of v(N) - v(empty) that are gone, or there; the share of the change itself where both
-        ends are alike), exact (whether no r players are better in the series) and masks.
+        ends are alike), exact (whether no r players are better in the whole series) and masks.
     """
     import pandas as pd
 
     n, start = purse.n, purse.n_new
-    ends = purse(np.array([[False] * n, [True] * n]))
+    both = np.array([[False] * n, [True] * n])
+    if purse.cost(both) > min(count, purse.left):
+        return pd.DataFrame(columns=COLUMNS)
+    ends = purse(both)
     change = float(ends[1] - ends[0])
     way = 1.0 if change >= 0 else -1.0
     unit = abs(change) or 1.0
-    few = series.truncate(count=TERMS)
+    best = Best(series)
     found = interactions(main, "BV", 1)
     order = np.argsort([-way * found.get((i,), 0.0) for i in range(n)], kind="stable")
     table = []
     for size in (size for size in SIZES if size < n):
         for curve in ("removal", "insertion"):
-            rows, exact = _rows(few, order, size, curve=curve, way=way, rng=rng)
+            rows, exact = _rows(best, order, size, curve=curve, way=way, rng=rng)
             if purse.n_new - start + purse.cost(rows) > min(
                 count, purse.left + purse.n_new - start
             ):
@@ -77,14 +84,30 @@ def curves(
                     "masks": purse.n_new - before,
                 }
             )
-    return pd.DataFrame(
-        table,
-        columns=["curve", "players", "series", "main_effects", "chance", "exact", "masks"],
-    )
+    return pd.DataFrame(table, columns=COLUMNS)
+
+
+class Best:
+    """The best coalitions of a size, by a series."""
+
+    def __init__(self, series: FourierSeries) -> None:
+        """Evaluate it on every coalition, if there are few."""
+        self.whole = series
+        self.few = series.truncate(count=TERMS)
+        self.table = series.to_table() if series.n <= TABLE else None
+
+    def of_size(self, kept: int, way: float) -> tuple[np.ndarray, bool]:
+        """The row of so many players for which way times the series is largest; whether it is."""
+        if self.table is not None:
+            rows = all_coalitions(self.whole.n)
+            value = np.where(rows.sum(axis=1) == kept, way * self.table, -np.inf)
+            return rows[int(value.argmax())], True
+        found = optimise(self.few, goal="max" if way > 0 else "min", keep=kept)
+        return found.coalition, found.gap == 0 and len(self.few) == len(self.whole)
 
 
 def _rows(
-    series: FourierSeries,
+    best: Best,
     order: np.ndarray,
     size: int,
     *,
@@ -94,11 +117,10 @@ def _rows(
 ) -> tuple[np.ndarray, bool]:
     """The coalitions by series, by main effects and by chance, and whether the first is optimal."""
     removal = curve == "removal"
-    goal = "min" if (way > 0) == removal else "max"
-    number = {"remove": size} if removal else {"keep": size}
-    best = optimise(series, goal=goal, **number)  # type: ignore[arg-type]
+    kept, sign = (len(order) - size, -way) if removal else (size, way)
+    row_of_series, exact = best.of_size(kept, sign)
     chosen = [order[:size], *(rng.choice(len(order), size, replace=False) for _ in range(DRAWS))]
     rows = np.full((len(chosen), len(order)), removal)
     for row, players in zip(rows, chosen, strict=True):
         row[players] = not removal
-    return np.concatenate([best.coalition[np.newaxis], rows]), best.gap == 0
+    return np.concatenate([row_of_series[np.newaxis], rows]), exact

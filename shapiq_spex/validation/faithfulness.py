@@ -60,8 +60,7 @@ def _near_full(purse: Purse, count: int, rng: np.random.Generator) -> np.ndarray
         removed = rng.integers(NEAR[0], min(NEAR[1], purse.n) + 1)
         row[rng.choice(purse.n, removed, replace=False)] = False
     rows = np.unique(rows, axis=0)
-    known = set(map(bytes, purse.known))
-    new = rows[[bytes(row) not in known for row in rows]]
+    new = purse.unknown(rows)
     return new[rng.permutation(len(new))[:count]]
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from shapiq_spex.approximator import ask
+from shapiq_spex.approximator import Asked
 from shapiq_spex.spectral.draws import draw_new
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from shapiq_spex.result import Recovery
 
 
-class Purse:
+class Purse(Asked):
     """A game that is paid for unknown coalitions only, and not beyond a budget.
 
     Known are the coalitions of the result, those asked for here before, and those an `Evaluator`
@@ -28,41 +28,28 @@ class Purse:
         n: Number of players.
         left: What is left of the budget.
         n_new: How many unknown coalitions were evaluated.
-        known: Coalitions with values, bool (m, n).
+        coalitions: Those with values, bool (m, n).
     """
 
     def __init__(self, game: Any, result: Recovery, budget: int) -> None:
         """See the class."""
-        self.game, self.left, self.n_new = game, budget, 0
-        self.n = result.series.n
-        self.known = np.asarray(result.plan.coalitions, dtype=bool)
-        self._values = dict(zip(map(bytes, self.known), result.values.tolist(), strict=True))
+        super().__init__(game, result.series.n)
+        self.n, self.left, self.n_new = result.series.n, budget, 0
+        self.add(result.plan.coalitions, result.values)
 
     def __call__(self, coalitions: np.ndarray) -> np.ndarray:
         """The values (m,) of bool coalitions (m, n); their :meth:`cost` has to be there."""
-        rows = self._unknown(coalitions)
-        if len(rows):
-            price = self._paid_by_game(rows)
-            values = ask(self.game, rows)
-            self.left, self.n_new = self.left - price, self.n_new + price
-            self._values |= zip(map(bytes, rows), values.tolist(), strict=True)
-            self.known = np.concatenate([self.known, rows])
-        return np.array([self._values[bytes(row)] for row in coalitions])
+        price = self.cost(coalitions)
+        values = super().__call__(coalitions)
+        self.left, self.n_new = self.left - price, self.n_new + price
+        return values
 
     def cost(self, coalitions: np.ndarray) -> int:
         """How many of some coalitions would have to be evaluated."""
-        return self._paid_by_game(self._unknown(coalitions))
+        rows = self.unknown(coalitions)
+        missing = getattr(self.game, "missing", None)
+        return len(rows) if missing is None or not len(rows) else len(missing(rows))
 
     def draw(self, count: int, rng: np.random.Generator, keep: float) -> np.ndarray:
         """Unknown coalitions, as many as wanted and affordable at most, bool (m, n)."""
-        rows = draw_new(self.n, min(count, self.left), self.known, rng, keep)
-        return rows[: self.left]
-
-    def _unknown(self, coalitions: np.ndarray) -> np.ndarray:
-        rows = np.asarray(coalitions, dtype=bool)
-        first = {bytes(row): i for i, row in reversed(list(enumerate(rows)))}
-        return rows[sorted(i for key, i in first.items() if key not in self._values)]
-
-    def _paid_by_game(self, rows: np.ndarray) -> int:
-        missing = getattr(self.game, "missing", None)
-        return len(rows) if missing is None or not len(rows) else len(missing(rows))
+        return draw_new(self.n, min(count, self.left), self.coalitions, rng, keep)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import t as student
 
+from shapiq_spex.checks import whole
 from shapiq_spex.spectral.walsh import all_coalitions
 from shapiq_spex.validation.purse import Purse
 
@@ -61,7 +62,8 @@ def spot_check(
         (new ones).
 
     Raises:
-        ValueError: If a player is unknown. Exceptions of the game pass through.
+        ValueError: If a player is unknown or a number is not whole. Exceptions of the game pass
+            through.
 
     Example:
         >>> from shapiq_spex import ProxySPEX
@@ -71,16 +73,20 @@ def spot_check(
         >>> checked[["label", "said", "found", "confirmed"]].round(3).to_dict("records")
         [{'label': '0 × 1', 'said': 3.0, 'found': 3.0, 'confirmed': True}]
     """
-    if contexts < FEWEST:
-        msg = f"spot_check needs at least {FEWEST} contexts of each interaction, got {contexts!r}."
-        raise ValueError(msg)
+    contexts, top = checked_contexts(contexts), whole("spot_check", "top", top, 0)
+    budget = 10**9 if budget is None else whole("spot_check", "budget", budget, 0)
     if interactions is None:
         sets = strongest(result, top, index, max_order)
     else:
         sets = [result.players(players) for players in interactions]
-    purse = Purse(game, result, 10**9 if budget is None else budget)
+    purse = Purse(game, result, budget)
     rng = np.random.default_rng(random_state)
     return spots(result, purse, sets, count=purse.left, contexts=contexts, rng=rng)
+
+
+def checked_contexts(contexts: int) -> int:
+    """How many random contexts each interaction gets, if these are enough for a test."""
+    return whole("A spot check", "contexts", contexts, FEWEST)
 
 
 def strongest(

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from shapiq_spex.validation.refits import Nulls, Stability
+    from shapiq_spex.validation.nulls import Nulls
+    from shapiq_spex.validation.stability import Stability
 
 NAN = float("nan")
 WIDTH, HEIGHT = 12.0, 3.6  # inches
@@ -29,12 +30,19 @@ class Precision:
         main_effects: The same for pairs of the players with the largest main effects.
         chance: The same for sets of the same sizes chosen at random.
         recall: Share of the annotated groups with such an interaction in them.
+        players: Share of annotated ones among the players of the strongest interactions, of which
+            so many are taken as it needs for as many players as are annotated.
+        players_main_effects: The same for as many players with the largest main effects.
+        players_chance: The same for as many chosen at random.
     """
 
     precision: float
     main_effects: float
     chance: float
     recall: float
+    players: float
+    players_main_effects: float
+    players_chance: float
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -45,7 +53,7 @@ class Validation:
         faithfulness: R² on new coalitions, see `shapiq_spex.validation.faithfulness`.
         curves: Removal and insertion, see `shapiq_spex.validation.curves`.
         spots: Interactions tested by ablations of their own, see `spot_check`.
-        stability: Two halves of the result's own masks compared.
+        stability: Two halves of the result's own masks compared, and results of other seeds.
         nulls: Significant interactions in the result and in games without any.
         precision: Of annotated groups; None if there are none.
         n_new: How many coalitions were evaluated.
@@ -55,7 +63,7 @@ class Validation:
     faithfulness: pd.DataFrame
     curves: pd.DataFrame
     spots: pd.DataFrame
-    stability: Stability
+    stability: tuple[Stability, Stability]
     nulls: Nulls
     precision: Precision | None
     n_new: int
@@ -87,10 +95,11 @@ class Validation:
         cost = int(self.spots.masks.sum())
         tested = _row("spot check", f"top {checked}", "confirmed", confirmed, masks=cost)
         rows.append(tested | {"chance": LEVEL})
-        half, nulls = self.stability, self.nulls
-        same = _row("stability", "half the masks", "same strongest", half.overlap)
-        rows.append(same | {"chance": half.chance})
-        rows.append(_row("stability", "half the masks", "difference", half.difference))
+        for part in self.stability:
+            same = _row("stability", part.at, "same strongest", part.overlap, masks=part.masks)
+            rows.append(same | {"chance": part.chance})
+            rows.append(_row("stability", part.at, "difference", part.difference))
+        nulls = self.nulls
         for at, chance in (("shuffled values", nulls.shuffled), ("additive game", nulls.additive)):
             counted = _row("null control", at, "significant", nulls.found)
             rows.append(counted | {"chance": chance})
@@ -98,6 +107,9 @@ class Validation:
             row = _row("annotation", "reported", "within a group", known.precision)
             rows.append(row | {"main_effects": known.main_effects, "chance": known.chance})
             rows.append(_row("annotation", "groups", "found", known.recall))
+            row = _row("annotation", "players", "annotated", known.players)
+            row["main_effects"] = known.players_main_effects
+            rows.append(row | {"chance": known.players_chance})
         return pd.DataFrame(rows)
 
     def plot(self) -> Figure:

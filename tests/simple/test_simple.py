@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import naive
 from approximators import Recorder, as_dict, assert_same, random_table, sparse_game
-from shapiq_spex import FourierSeries
+from shapiq_spex import SPEX, FourierSeries
 from shapiq_spex.simple import (
     FactorisedPairs,
     GreedyAblation,
@@ -19,6 +19,7 @@ from shapiq_spex.simple import (
     LeaveOneOut,
     NeuralSurrogate,
     PairwiseAblation,
+    neural,
 )
 from shapiq_spex.simple.ablation import from_absences
 
@@ -210,6 +211,26 @@ def test_a_network_finds_pairs_and_fails_at_a_large_parity():
     assert set(recovery.to_frame().interaction[:2]) == {(0, 1), (2, 3)}
     hard = NeuralSurrogate(n=16, random_state=0).recover(600, parity(*range(6)))
     assert hard.r2 < 0.2
+
+
+def test_beyond_sixteen_players_the_network_is_asked_by_spex(monkeypatch):
+    asked = []
+
+    class Watched(SPEX):
+        def recover(self, budget, game):
+            asked.append((self.n, budget, game))
+            return super().recover(budget, game)
+
+    monkeypatch.setattr(neural, "SPEX", Watched)
+    game = pairs(18, (0, 1), (2, 3))
+    recovery = NeuralSurrogate(n=18, index="BII", random_state=0).recover(700, game)
+    ((n, budget, network),) = asked
+    assert (n, budget, type(network)) == (18, neural.VIRTUAL, neural.Network)
+    assert recovery.n_evaluations == 700  # what the network was asked is not paid
+    assert recovery.r2 > 0.8
+    assert set(recovery.to_frame().interaction[:2]) == {(0, 1), (2, 3)}
+    NeuralSurrogate(n=16, random_state=0).recover(40, pairs(16, (0, 1)))
+    assert len(asked) == 1  # up to sixteen it is asked for every coalition
 
 
 def test_sets_that_real_ablations_contradict_are_dropped():

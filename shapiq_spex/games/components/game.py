@@ -173,8 +173,12 @@ class ComponentGame(RememberingGame):
             The k numbers of the metric for one example after the other, float64 of shape
             (m, examples * k); the errors are those of `value_function`.
         """
-        rows = check_coalitions(coalitions, self.n_players).astype(np.int32)
-        return self._memory.outputs(list(rows), self._model, progress=self.progress)
+        rows = self._run_for(check_coalitions(coalitions, self.n_players))
+        return self._memory.outputs(rows, self._model, progress=self.progress)
+
+    def _run_for(self, coalitions: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
+        """As the model takes them."""
+        return list(coalitions.astype(np.int32))
 
     def of_examples(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the value of every example the game is about, (m, examples), from outputs."""
