@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shapiq_spex.spectral.indices import Index
 
     Game = Callable[[np.ndarray], np.ndarray]  # a shapiq.Game is one
+    Recover = Callable[[int, Game, np.random.Generator], Recovery]
 
 BLOCK_ROWS = 64  # what a game that keeps nothing can lose when it fails
 BLOCK_CELLS = 2**27  # coalitions x players unpacked at once for a game that keeps its values
@@ -121,18 +122,24 @@ class SpectralApproximator(Approximator):
                 any exception of the game itself carry the values already paid for in
                 ``evaluated_coalitions`` and ``evaluated_values``.
         """
+        return self._recorded(budget, game, self._recover_at_once)
+
+    def _recorded(self, budget: int, game: Game, recover: Recover) -> Recovery:
+        """What a way to recover finds, with the bill."""
         self._check_budget(budget, game)
         meter = Meter(game)
-        if self.n <= MAX_TABLE_PLAYERS and budget >= 2**self.n:
-            found = self._recover_exactly(meter)
-        else:
-            found = self._recover(int(budget), meter, np.random.default_rng(self.seed))
+        found = recover(int(budget), meter, np.random.default_rng(self.seed))
         bill = meter.ledger(
             type(self).__name__, self.settings, int(budget), str(found.plan), found.reason
         )
         names = _names(game)
         meter.leave(bill, names)
         return replace(found, ledger=bill, names=names)
+
+    def _recover_at_once(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
+        if self.n <= MAX_TABLE_PLAYERS and budget >= 2**self.n:
+            return self._recover_exactly(game)
+        return self._recover(budget, game, rng)
 
     @property
     def least_budget(self) -> int:

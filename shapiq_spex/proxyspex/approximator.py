@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
-from shapiq_spex.approximator import SpectralApproximator, ask, keep
+from shapiq_spex.approximator import Asked, SpectralApproximator, ask, keep
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.ends import meet_ends
+from shapiq_spex.spectral.walsh import MAX_TABLE_PLAYERS, table_index
 
 from .boosted import BoostedTrees
 from .gaussian_process import GaussianProcess
 from .plan import plan_masks
 from .process import LARGEST_TABLE
+from .stopping import gained, sizes
 
 if TYPE_CHECKING:
     from shapiq_spex.approximator import Game
@@ -78,9 +81,64 @@ class ProxySPEX(SpectralApproximator):
         )
         self.proxy: Proxy = _proxy(proxy)
 
+    def recover(self, budget: int, game: Game, *, tolerance: float | None = None) -> Recovery:
+        """The recovered game with all that is known about it.
+
+        As for every approximator, and with a tolerance it may stop before the budget is spent. It
+        then asks for 4 n coalitions, twice, four times as many, ..., and stops as soon as R² has
+        levelled off: on the new coalitions, held out in turn, the larger fit explains at most
+        ``tolerance`` more of the variance than the fit to half as many, one standard error
+        included. Where less than half of the variance is explained nothing has levelled off.
+
+        Args:
+            budget: Number of distinct coalitions that may be evaluated, at least
+                min(n + 2, 2^n); never exceeded.
+            game: A shapiq.Game, or a function from bool (m, n) to numbers (m,).
+            tolerance: Gain of R² by twice as many coalitions, in (0, 1), that is not worth them;
+                None to spend the budget. ``reason`` says where it stopped, or why it did not.
+
+        Raises:
+            ValueError: If the tolerance is out of its range, and as for every approximator.
+
+        Example:
+            >>> game = lambda x: 3.0 * x[:, 0] - 2.0 * x[:, 1] * x[:, 2]
+            >>> ProxySPEX(n=12, random_state=0).recover(4000, game, tolerance=0.01).n_evaluations
+            96
+        """
+        if tolerance is None:
+            return super().recover(budget, game)
+        if not 0 < tolerance < 1:
+            msg = f"ProxySPEX needs a tolerance between 0 and 1, got {tolerance!r}."
+            raise ValueError(msg)
+        return self._recorded(budget, game, partial(self._recover_until, tolerance))
+
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         plan = plan_masks(self.n, budget, rng, near=self._learns_near_the_ends)
-        values = ask(game, plan.coalitions)
+        return self._told(plan, ask(game, plan.coalitions), rng)
+
+    def _recover_until(
+        self, tolerance: float, budget: int, game: Game, rng: np.random.Generator
+    ) -> Recovery:
+        n, complete = self.n, 2 ** min(self.n, 62)
+        plan = plan_masks(n, min(budget, complete), rng, near=self._learns_near_the_ends)
+        asked, values = Asked(game, n), np.full(len(plan.coalitions), np.nan)
+        found = half = None
+        for size in sizes(n, len(values)):
+            part, rows = plan.part(size)
+            new = np.isnan(values[rows])
+            values[rows[new]] = asked(part.coalitions[new])
+            if n <= MAX_TABLE_PLAYERS and size == complete:
+                table = values[np.argsort(table_index(plan.coalitions))]
+                return self._recover_exactly(lambda x: table[table_index(x)])  # noqa: B023
+            half, found = found, self._told(part, values[rows], np.random.default_rng(self.seed))
+            gain = gained(half, found, new) if half else None
+            if gain is not None and gain <= tolerance:
+                reason = f"levelled off at {size} of {budget} coalitions: R² gained {gain:.3f}"
+                return replace(found, reason=reason)
+        reason = f"all {len(values)} coalitions asked for: R² had not levelled off before"
+        return replace(cast("Recovery", found), reason=reason)
+
+    def _told(self, plan: MaskPlan, values: np.ndarray, rng: np.random.Generator) -> Recovery:
         # The ends are no uniform draws and often far out; they are met, not fitted.
         finish = partial(meet_ends, empty=values[0], full=values[1])
         try:
@@ -94,7 +152,7 @@ class ProxySPEX(SpectralApproximator):
             values,
             r2=fit.r2,
             r2_kind="cross-validated",
-            residuals=placed(fit.residuals, slice(2, None), budget),
+            residuals=placed(fit.residuals, slice(2, None), len(values)),
             status=status_of(fit.r2),
             index=self.index,
             max_order=self.max_order,

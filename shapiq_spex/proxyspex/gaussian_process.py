@@ -33,7 +33,7 @@ class GaussianProcess:
     The hyper-parameters maximise the marginal likelihood of the values with log b_i shrunk towards
     their common mean, log b_i ~ N(mean, 1 / shrinkage), and weak priors on the others. A second
     process learns the values' normal scores; its predictions, brought back through the link that
-    the values show, are blended with those of the first where that is better on rows held out.
+    the values show, are blended with those of the first unless that is worse on rows held out.
 
     With at most 16 players the series is exact, and equal to the values where they are known.
     Beyond, the posterior mean is read out by extending the strongest sets one player at a time,
@@ -58,7 +58,7 @@ class GaussianProcess:
         True
     """
 
-    shrinkage: float = 4.0
+    shrinkage: float = 2.0
     terms: int = 2000
     tuning_rows: int = 1000
     dense_rows: int = 2000

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GRID = np.linspace(-6.0, 6.0, 1201)  # scores, of which hardly any are larger
 NORMAL = norm.ppf((np.arange(201) + 0.5) / 201)  # equally likely errors
 CAUTION = 30.0  # rows' worth of evidence that both predictions are equally good
-LEAST_GAIN = 0.02  # share of the squared error by which the link has to be better
+LENIENT = 1.1  # times the squared error: a blend that seems a little worse is often better
 DEGREE = 5  # of the polynomial that stands for the link
 PROBES = 1000  # random coalitions at which a read-out is compared with what it reads
 
@@ -42,7 +42,7 @@ class Linked(NamedTuple):
 
     @classmethod
     def of(cls, plain: Fitted, scores: Fitted, rng: np.random.Generator) -> Linked | None:
-        """None where the process of the values alone is about as good."""
+        """None where the process of the values alone is clearly better."""
         rows = np.concatenate(plain.outs)
         values = plain.process.data.y[rows]
         errors, alone = scores.left(), values - plain.left()
@@ -53,14 +53,15 @@ class Linked(NamedTuple):
             [blend(values[fold != k], both[fold != k]) for k in range(len(plain.outs))]
         )
         left = values - (both * weights[fold]).sum(axis=1)
-        error = float((left**2).mean())
-        enough = (1 - LEAST_GAIN) * float(((values - alone) ** 2).mean())
+        error, enough = float((left**2).mean()), float(((values - alone) ** 2).mean())
         linked = cls(plain, scores, squash, weights, left)
         n = plain.process.data.z.shape[1]
-        if n > LARGEST_TABLE and error < enough:
-            linked = linked._replace(read=linked.read_out(random_signs(n, rng)))
-            error += linked.read.lost(linked.read.series)  # type: ignore[union-attr]
-        return linked if error < enough else None
+        if n <= LARGEST_TABLE:
+            return linked if error < LENIENT * enough else None
+        if error >= enough:
+            return None
+        read = linked.read_out(random_signs(n, rng))
+        return linked._replace(read=read) if error + read.lost(read.series) < enough else None
 
     def values(self, z: np.ndarray) -> np.ndarray:
         """Predictions (q, k) at the rows of z."""

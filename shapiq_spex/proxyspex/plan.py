@@ -29,6 +29,12 @@ class MaskPlan:
         """Where those near the ends stand, None if there are none."""
         return slice(2, 2 + self.n_near) if self.n_near else None
 
+    def part(self, budget: int) -> tuple[MaskPlan, np.ndarray]:
+        """The plan of half the budget or less, and which rows of this one it takes, int (k,)."""
+        n_near = min(self.n_near, _near(self.coalitions.shape[1], budget))
+        rows = np.r_[: 2 + n_near, 2 + self.n_near : self.n_near + budget - n_near]
+        return MaskPlan(self.coalitions[rows], n_near), rows
+
     def __str__(self) -> str:
         """One line."""
         m, n = self.coalitions.shape
@@ -64,10 +70,8 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
         56
     """
     rows = np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])
-    n_near = budget // NEAR // 2 * 2
-    if not near or n_near < 2 * n or n < 4:
-        n_near = 0
-    else:
+    n_near = _near(n, budget) if near else 0
+    if n_near:
         border = np.eye(n, dtype=bool)
         rows = _with_pairs(np.concatenate([rows, border, ~border]), 2 + n_near, rng)
     if n <= LISTED:
@@ -78,6 +82,12 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
         drawn = rng.random((budget - len(rows), n), dtype=np.float32) < 0.5
         rows = _distinct(np.concatenate([rows, drawn]))
     return MaskPlan(rows, n_near)
+
+
+def _near(n: int, budget: int) -> int:
+    """How many coalitions near the ends a budget has room for."""
+    n_near = budget // NEAR // 2 * 2
+    return n_near if n_near >= 2 * n and n >= 4 else 0
 
 
 def _with_pairs(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

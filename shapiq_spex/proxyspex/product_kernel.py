@@ -28,10 +28,11 @@ JITTER = 1e-8
 FIRST_ROWS = 400
 FIRST_STEPS, LAST_STEPS = 30, 4
 AGAIN_STEPS = 12  # of a first search that starts from another kernel
-# Logarithms of s, a, d and the noise, a aside, are held near these with a standard deviation of
-# two. That matters to few values only, which a process without noise would follow one by one.
-LIKELY = np.log([0.3, 0.1, 0.03, 0.5])
-HELD = np.array([0.25, 0.0, 0.25, 0.25])
+# Logarithms of s, a, d and the noise are held near these with a standard deviation of two, and the
+# mean of log b_i near that of log(DEGREE / n) with one of one. That matters to few values only,
+# which a process without noise would follow one by one.
+LIKELY, HELD = np.log([0.3, 0.1, 0.03, 0.5]), 0.25
+DEGREE = 2.0
 REACH = 4  # neighbours are at most that many places apart
 
 
@@ -190,8 +191,10 @@ def objective(
     slope *= rate
     slope += product
     pull = np.einsum("ji,ji->i", z, slope.astype(z.dtype) @ z)
-    away, off = theta[:n] - theta[:n].mean(), theta[n:] - LIKELY
-    value = 0.5 * (y @ alpha + log_det + shrinkage * away @ away + HELD @ off**2)
+    mean = theta[:n].mean()
+    away, shift, off = theta[:n] - mean, mean - np.log(DEGREE / n), theta[n:] - LIKELY
+    penalty = shrinkage * away @ away + shift**2 + HELD * off @ off
+    value = 0.5 * (y @ alpha + log_det + penalty)
     gradient = np.empty_like(theta)
     gradient[:n] = kernel.b * (pull - total - linear / kernel.b.sum())
     gradient[n] = total
@@ -199,7 +202,7 @@ def objective(
     gradient[n + 2] = kernel.near * close
     gradient[n + 3] = kernel.noise * trace
     gradient *= -0.5
-    gradient[:n] += shrinkage * away
+    gradient[:n] += shrinkage * away + shift / n
     gradient[n:] += HELD * off
     return value, gradient
 

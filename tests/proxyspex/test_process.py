@@ -104,7 +104,8 @@ def test_the_objective_is_minus_the_log_marginal_likelihood_and_the_penalty():
     theta, (z, y) = random_theta(4), sample(4, 11)
     gram = naive_gram(unpack(theta), z)
     penalty = 4.0 * ((theta[:4] - theta[:4].mean()) ** 2).sum()
-    penalty += 0.25 * ((theta[[4, 6, 7]] - np.log([0.3, 0.03, 0.5])) ** 2).sum()
+    penalty += (theta[:4].mean() - np.log(2.0 / 4)) ** 2
+    penalty += 0.25 * ((theta[4:] - np.log([0.3, 0.1, 0.03, 0.5])) ** 2).sum()
     expected = 0.5 * (y @ np.linalg.solve(gram, y) + np.linalg.slogdet(gram)[1] + penalty)
     assert objective(theta, z, y, 4.0, beside(z))[0] == pytest.approx(expected, rel=1e-10)
 

@@ -1,0 +1,158 @@
+"""Claim: masks that gain nothing more can be saved.
+
+Stopping: `ProxySPEX.recover(budget, game, tolerance=...)` against the whole budget of the same
+seed: masks spent, and R² over all coalitions that is given up by it. Games: real value tables
+(folders of .npz files with `coalitions` and `values`), and two of 30 players, one of ten sets of up
+to three players, one a complete hierarchy of ten sets of five.
+
+Choosing: half the budget uniform masks, then, of 2,000 uniform candidates, those where the
+posterior is least certain, one after the other, each counted as known once it is chosen; against as
+many uniform masks, both fitted with the same surrogate.
+
+    python benchmarks/adaptive.py --games GAMES
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from itertools import product
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from harness import RESULTS, Log, table
+
+from games import Hierarchy, Sparse, Table, tables
+
+TOLERANCES = 0.05, 0.02, 0.01
+ROUNDS, CANDIDATES = 5, 2000
+CHOSEN = 60, 120, 240, 480  # budgets of the second comparison
+
+
+def games_of(folder, per_family):
+    for family, name, game in tables(folder, per_family):
+        yield family, name, lambda _, game=game: game
+    yield "10 sets of up to 3 of 30", "sparse-30", lambda seed: Sparse(30, 10, 3, seed)
+    yield "hierarchy of 30", "hierarchy-30", lambda seed: Hierarchy(30, seed)
+
+
+def r2_of(series, game):
+    judged = game.judged_on()
+    truth = getattr(game, "clean", game)(judged)
+    found = series.to_table() if isinstance(game, Table) else series(judged)
+    return float(f"{1 - ((found - truth) ** 2).mean() / truth.var():.6g}")
+
+
+# ---------------------------------------------------------------------- stopping
+def stopped(game, seed, tolerance):
+    from shapiq_spex import ProxySPEX
+
+    budget = 256 * game.n
+    method = ProxySPEX(n=game.n, index="FBII", random_state=seed)
+    found = method.recover(budget, game, **({"tolerance": tolerance} if tolerance else {}))
+    return {"budget": budget, "masks": found.n_evaluations, "r2": r2_of(found.series, game)}
+
+
+# ---------------------------------------------------------------------- choosing
+def compared(game, seed, budget):
+    """R² of uniform masks and of those chosen by the posterior's variance."""
+    from shapiq_spex.proxyspex.plan import plan_masks
+
+    rng = np.random.default_rng(seed)
+    rows = plan_masks(game.n, budget + CANDIDATES, rng).coalitions[2:]
+    x = rows[:budget]
+    chosen = x[: budget // 2]
+    while len(chosen) < budget:
+        step = min(budget // 2 // ROUNDS, budget - len(chosen))
+        chosen = np.concatenate([chosen, least_certain(chosen, game(chosen), rows, step)])
+    return {name: r2_of(fit(some, game), game) for name, some in (("uniform", x), ("r2", chosen))}
+
+
+def fit(x, game):
+    from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
+
+    return GaussianProcess().fit(x, game(x), np.random.default_rng(0), lambda s: s).series
+
+
+def least_certain(x, y, candidates, count):
+    """The candidates of largest posterior variance, each counted as known once it is chosen."""
+    from shapiq_spex.proxyspex.gaussian_process import signs
+    from shapiq_spex.proxyspex.process import Data, Model
+
+    known = set(map(bytes, x))
+    candidates = candidates[[bytes(row) not in known for row in candidates]]
+    z, far = signs(x).astype(float), signs(candidates).astype(float)
+    model = Model.learn(Data(z, (y - y.mean()) / (y.std() or 1.0)), 2.0)
+    noise = model.kernel.noise + 1e-8
+    gram = model.covariance(z, z) + noise * np.eye(len(z))
+    cross = model.covariance(far, z)
+    left = model.covariance(far, far) - cross @ np.linalg.solve(gram, cross.T)
+    taken = []
+    for _ in range(count):
+        best = int(np.argmax(np.where(np.isin(np.arange(len(far)), taken), -1.0, left.diagonal())))
+        taken.append(best)
+        column = left[:, best].copy()
+        left -= np.outer(column, column) / (column[best] + noise)
+    return candidates[taken]
+
+
+# ---------------------------------------------------------------------- report
+def report(log):
+    lines = ["# Adaptive budgets", "", "## Stopping", ""]
+    rows = [r for r in log.rows if r["cell"]["part"] == "stop"]
+    seeds = sorted({r["cell"]["seed"] for r in rows})
+    lines += [f"Budget 256 masks a player; means over seeds {', '.join(map(str, seeds))}.", ""]
+    head = ["games", "R², all masks"]
+    head += [f"{what}, {t}" for t in TOLERANCES for what in ("share of masks", "R² given up")]
+    body = []
+    for family in dict.fromkeys(r["family"] for r in rows):
+        of = {(c["game"], c["seed"], c["tolerance"]): r for r in rows
+              if r["family"] == family and (c := r["cell"])}  # fmt: skip
+        whole = {key[:2]: r for key, r in of.items() if key[2] is None}
+        line = [family, f"{np.mean([r['r2'] for r in whole.values()]):.3f}"]
+        for t in TOLERANCES:
+            pairs = [(of[*key, t], r) for key, r in whole.items() if (*key, t) in of]
+            line.append(f"{np.mean([a['masks'] / b['masks'] for a, b in pairs]):.0%}")
+            line.append(f"{np.mean([b['r2'] - a['r2'] for a, b in pairs]):.3f}")
+        body.append(line)
+    lines += [*table(head, body), "", "## Choosing masks where the posterior is least certain", ""]
+    rows = [r for r in log.rows if r["cell"]["part"] == "choose"]
+    lines += ["R² of chosen minus R² of uniform masks, mean and standard error over", ""]
+    lines[-2] += " games and seeds."
+    body = []
+    for family in dict.fromkeys(r["family"] for r in rows):
+        line = [family]
+        for budget in CHOSEN:
+            gains = [r["r2"] - r["uniform"] for r in rows
+                     if (r["family"], r["cell"]["budget"]) == (family, budget)]  # fmt: skip
+            error = np.std(gains) / np.sqrt(max(len(gains), 1))
+            line.append(f"{np.mean(gains):+.3f} ± {error:.3f}" if gains else "–")
+        body.append(line)
+    return "\n".join([*lines, *table(["games", *(f"{b} masks" for b in CHOSEN)], body)]) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--games", type=Path, required=True, help="folder of folders of .npz")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--per-family", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS / "adaptive.md")
+    args = parser.parse_args()
+    log = Log(args.out.with_suffix(".jsonl"))
+    for seed, (family, name, make) in product(args.seeds, games_of(args.games, args.per_family)):
+        game = make(seed)
+        for tolerance in (None, *TOLERANCES):
+            cell = {"part": "stop", "game": name, "seed": seed, "tolerance": tolerance}
+            log.add(cell, lambda t=tolerance: {"family": family} | stopped(game, seed, t))  # noqa: B023
+        for budget in CHOSEN:
+            cell = {"part": "choose", "game": name, "seed": seed, "budget": budget}
+            log.add(cell, lambda b=budget: {"family": family} | compared(game, seed, b))  # noqa: B023
+    text = report(log)
+    args.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
