@@ -124,14 +124,15 @@ class SpectralApproximator(Approximator):
         """
         return self._recorded(budget, game, self._recover_at_once)
 
-    def _recorded(self, budget: int, game: Game, recover: Recover) -> Recovery:
+    def _recorded(
+        self, budget: int, game: Game, recover: Recover, tolerance: float | None = None
+    ) -> Recovery:
         """What a way to recover finds, with the bill."""
         self._check_budget(budget, game)
         meter = Meter(game)
         found = recover(int(budget), meter, np.random.default_rng(self.seed))
-        bill = meter.ledger(
-            type(self).__name__, self.settings, int(budget), str(found.plan), found.reason
-        )
+        about = type(self).__name__, self.settings, int(budget), str(found.plan), found.reason
+        bill = meter.ledger(*about, tolerance)
         names = _names(game)
         meter.leave(bill, names)
         return replace(found, ledger=bill, names=names)

@@ -29,7 +29,8 @@ class Ledger:
         game_seconds: Wall time in the game.
         seconds: Wall time of the whole recovery.
         versions: Versions of Python and of the packages loaded that a result may depend on.
-        reason: Why this method was taken; empty if the caller chose it.
+        reason: Why this method was taken, or where it stopped; empty if there was no choice.
+        tolerance: The gain of R² at which it was to stop, None if there was none.
 
     Example:
         >>> from shapiq_spex import ProxySPEX
@@ -55,6 +56,7 @@ class Ledger:
     seconds: float
     versions: dict[str, str]
     reason: str = ""
+    tolerance: float | None = None
 
     @property
     def seed(self) -> int:
@@ -136,7 +138,13 @@ class Meter:
             self._store.leave_run({"bill": bill.as_record(), "names": names}, self._values)
 
     def ledger(
-        self, method: str, settings: dict[str, Any], budget: int, drawn: str, reason: str
+        self,
+        method: str,
+        settings: dict[str, Any],
+        budget: int,
+        drawn: str,
+        reason: str,
+        tolerance: float | None,
     ) -> Ledger:
         """The bill so far."""
         distinct, run = len(self._values), n_run(self.game)
@@ -154,6 +162,7 @@ class Meter:
             time.perf_counter() - self.started,
             loaded_versions(),
             reason,
+            tolerance,
         )
 
     def _count_tokens(self, coalitions: np.ndarray) -> None:

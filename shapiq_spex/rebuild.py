@@ -147,7 +147,9 @@ def rebuild(
         approximator = type(approximator)(**(approximator.settings | changes))
         return approximator.recover(allowed, game)
     approximator = again(bill["method"], bill["settings"] | changes)
-    found = approximator.recover(allowed, game)
+    adaptive = bill["tolerance"] is not None and budget is None
+    how = {"tolerance": bill["tolerance"]} if adaptive else {}
+    found = approximator.recover(allowed, game, **how)
     if changes or aggregate is not None or budget is not None:
         return found
     return replace(found, ledger=Ledger(**bill | {"settings": approximator.settings}))

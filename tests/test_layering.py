@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "result": {"spectral", "interop", "uncertainty", "ledger", "checks"},
     "approximator": {"spectral", "result", "interop", "ledger", "checks"},
     "simple": ALGORITHMS | SURROGATES | {"checks"},
-    "datamodels": {"spectral", "result", "ledger"},
+    "datamodels": {"spectral", "result", "ledger", "versions"},
     "synergy": set(),
     "proxyspex": ALGORITHMS,
     "spex": ALGORITHMS | {"coding", "proxyspex"},

@@ -36,6 +36,16 @@ def test_a_result_is_made_again_from_its_store_alone(path, method):
     assert rebuild(path, index="FSII").to_frame().equals(found.to_frame("FSII"))
 
 
+def test_a_result_that_stopped_early_is_made_again(path):
+    with Evaluator(sparse_game, 12, store=path, progress=False) as game:
+        found = ProxySPEX(n=12, random_state=0).recover(4000, game, tolerance=0.05)
+        assert game.n_evaluated == found.n_evaluations < 2000
+    again = rebuild(path)
+    assert again.series == found.series
+    assert (again.reason, again.ledger) == (found.reason, found.ledger)
+    assert found.ledger.tolerance == 0.05
+
+
 class TwoOutputs:
     n_players = 8
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shapiq_spex.ledger import Ledger, versions
+from shapiq_spex.ledger import Ledger
 from shapiq_spex.result import Recovery, placed, status_of
 from shapiq_spex.spectral.coalitions import PackedCoalitions, checked_coalitions
 from shapiq_spex.spectral.series import FourierSeries
+from shapiq_spex.versions import loaded_versions
 
 from .ridge import BLOCK_ENTRIES, Rows, ridge_predictions
 from .screening import Screened, signs_of
@@ -126,7 +127,9 @@ def from_retrainings(
         r2 = _r2(left, values[held]) if np.ptp(values) else None
         residuals = placed(left, held, len(packed))
         out.append(Recovery(series, plan, values, r2, "held-out", residuals, status=status_of(r2)))
-    bill = _ledger(plan, random_state, time.perf_counter() - started)
+    settings = {"players": players, "pairs": pairs, "proxy": proxy, "held_out": held_out}
+    settings |= {"random_state": random_state}
+    bill = _ledger(plan, settings, time.perf_counter() - started)
     return [replace(each, ledger=bill) for each in out]
 
 
@@ -157,20 +160,21 @@ def _by_proxy(
     return series
 
 
-def _ledger(plan: RetrainingTable, seed: int, seconds: float) -> Ledger:
+def _ledger(plan: RetrainingTable, settings: dict[str, Any], seconds: float) -> Ledger:
     """The bill of a table: nothing was asked of a game."""
     m, distinct = len(plan.packed), len({hash(row.tobytes()) for row in plan.packed.bits})
     return Ledger(
-        "from_retrainings",
-        seed,
-        str(plan),
+        method="from_retrainings",
+        settings=settings,
+        budget=m,
+        drawn=str(plan),
         masks=m,
         distinct=distinct,
         cached=distinct,
         tokens=None,
         game_seconds=0.0,
         seconds=seconds,
-        versions=versions(),
+        versions=loaded_versions(),
     )
 
 

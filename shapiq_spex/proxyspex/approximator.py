@@ -110,7 +110,8 @@ class ProxySPEX(SpectralApproximator):
         if not 0 < tolerance < 1:
             msg = f"ProxySPEX needs a tolerance between 0 and 1, got {tolerance!r}."
             raise ValueError(msg)
-        return self._recorded(budget, game, partial(self._recover_until, tolerance))
+        recover = partial(self._recover_until, tolerance)
+        return self._recorded(budget, game, recover, float(tolerance))
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         plan = plan_masks(self.n, budget, rng, near=self._learns_near_the_ends)
