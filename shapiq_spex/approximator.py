@@ -131,8 +131,14 @@ class SpectralApproximator(Approximator):
         self._check_budget(budget, game)
         meter = Meter(game)
         found = recover(int(budget), meter, np.random.default_rng(self.seed))
-        about = type(self).__name__, self.settings, int(budget), str(found.plan), found.reason
-        bill = meter.ledger(*about, tolerance)
+        bill = meter.ledger(
+            method=type(self).__name__,
+            settings=self.settings,
+            budget=int(budget),
+            drawn=str(found.plan),
+            reason=found.reason,
+            tolerance=tolerance,
+        )
         names = _names(game)
         meter.leave(bill, names)
         return replace(found, ledger=bill, names=names)

@@ -137,32 +137,19 @@ class Meter:
         if self._store is not None:
             self._store.leave_run({"bill": bill.as_record(), "names": names}, self._values)
 
-    def ledger(
-        self,
-        method: str,
-        settings: dict[str, Any],
-        budget: int,
-        drawn: str,
-        reason: str,
-        tolerance: float | None,
-    ) -> Ledger:
-        """The bill so far."""
+    def ledger(self, **told: Any) -> Ledger:
+        """The bill so far; what a meter cannot know is told by the names of its fields."""
         distinct, run = len(self._values), n_run(self.game)
         paid = distinct if run is None else min(distinct, run - (self._run_before or 0))
         return Ledger(
-            method,
-            settings,
-            budget,
-            drawn,
-            self.masks,
-            distinct,
-            distinct - paid,
-            self.tokens,
-            self.game_seconds,
-            time.perf_counter() - self.started,
-            loaded_versions(),
-            reason,
-            tolerance,
+            masks=self.masks,
+            distinct=distinct,
+            cached=distinct - paid,
+            tokens=self.tokens,
+            game_seconds=self.game_seconds,
+            seconds=time.perf_counter() - self.started,
+            versions=loaded_versions(),
+            **told,
         )
 
     def _count_tokens(self, coalitions: np.ndarray) -> None:
