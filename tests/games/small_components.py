@@ -28,7 +28,6 @@ CONFIGS = {
     "mistral": lambda: transformers.MistralConfig(**GROUPED, sliding_window=3),
     "gemma2": lambda: transformers.Gemma2Config(**GROUPED, head_dim=6),
 }
-ENCODERS = ("bert", "roberta", "distilbert")
 PLAYERS = {
     "heads": {},
     "upper heads": {"layers": [1, 2]},
