@@ -29,7 +29,8 @@ class Plan(Protocol):
     """Which coalitions are evaluated; printing it says how they were drawn.
 
     A plan that places some of them near the ends on purpose says where they stand, as a slice
-    ``near`` that only uniform coalitions follow.
+    ``near`` that only uniform coalitions follow. One that keeps them packed has them as ``packed``,
+    and says ``uniform = False`` where no errors can be told of coalitions drawn like these.
     """
 
     @property
