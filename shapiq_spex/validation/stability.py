@@ -127,7 +127,8 @@ def other_seeds(
     It is the game itself that is asked where ``count`` pays for a whole new run, or every coalition
     is known. Else games drawn from the result stand in, its series with noise as large as what
     that leaves: they say how much of the result the method would find again if it were true, and
-    nothing of what it missed.
+    nothing of what it missed. Where the series fits well that is close to what real seeds say;
+    where it fits badly, as of a network or of factors of too low a rank, it is not.
 
     Args:
         result: What was recovered.
