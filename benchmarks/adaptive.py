@@ -1,7 +1,8 @@
 """Claim: masks that gain nothing more can be saved.
 
-Stopping: `ProxySPEX.recover(budget, game, tolerance=...)` against the whole budget of the same
-seed: masks spent, and R² over all coalitions that is given up by it. Games: real value tables
+Stopping: `ProxySPEX.recover(budget, game, tolerance=...)`, which also chooses a part of the masks,
+against the whole budget of the same seed: masks spent, R² over all coalitions that is given up by
+it, and R² beyond that of as many uniform masks. Games: real value tables
 (folders of .npz files with `coalitions` and `values`), and two of 30 players, one of ten sets of up
 to three players, one a complete hierarchy of ten sets of five.
 
@@ -26,9 +27,9 @@ from harness import RESULTS, Log, table
 
 from games import Hierarchy, Sparse, Table, tables
 
-TOLERANCES = 0.05, 0.02, 0.01
-ROUNDS, CANDIDATES = 5, 2000
-CHOSEN = 60, 120, 240, 480  # budgets of the second comparison
+TOLERANCES = 0.05, 0.01
+ROUNDS, CANDIDATES, SHRINKAGE = 5, 2000, 2.0
+CHOSEN = 60, 120, 240  # budgets of the second comparison
 
 
 def games_of(folder, per_family):
@@ -49,16 +50,20 @@ def r2_of(series, game):
 def stopped(game, seed, tolerance):
     from shapiq_spex import ProxySPEX
 
-    budget = 256 * game.n
+    budget = 64 * game.n
     method = ProxySPEX(n=game.n, index="FBII", random_state=seed)
-    found = method.recover(budget, game, **({"tolerance": tolerance} if tolerance else {}))
-    return {"budget": budget, "masks": found.n_evaluations, "r2": r2_of(found.series, game)}
+    found = method.recover(budget, game, tolerance=tolerance)
+    row = {"budget": budget, "masks": found.n_evaluations, "r2": r2_of(found.series, game)}
+    if tolerance:
+        row["uniform"] = r2_of(method.recover(found.n_evaluations, game).series, game)
+    return row
 
 
 # ---------------------------------------------------------------------- choosing
 def compared(game, seed, budget):
     """R² of uniform masks and of those chosen by the posterior's variance."""
     from shapiq_spex.proxyspex.plan import plan_masks
+    from shapiq_spex.proxyspex.stopping import least_certain
 
     rng = np.random.default_rng(seed)
     rows = plan_masks(game.n, budget + CANDIDATES, rng).coalitions[2:]
@@ -66,7 +71,10 @@ def compared(game, seed, budget):
     chosen = x[: budget // 2]
     while len(chosen) < budget:
         step = min(budget // 2 // ROUNDS, budget - len(chosen))
-        chosen = np.concatenate([chosen, least_certain(chosen, game(chosen), rows, step)])
+        known = set(map(bytes, chosen))
+        left = rows[[bytes(row) not in known for row in rows]]
+        best = least_certain(chosen, game(chosen), left, step, SHRINKAGE)
+        chosen = np.concatenate([chosen, left[best]])
     return {name: r2_of(fit(some, game), game) for name, some in (("uniform", x), ("r2", chosen))}
 
 
@@ -76,36 +84,17 @@ def fit(x, game):
     return GaussianProcess().fit(x, game(x), np.random.default_rng(0), lambda s: s).series
 
 
-def least_certain(x, y, candidates, count):
-    """The candidates of largest posterior variance, each counted as known once it is chosen."""
-    from shapiq_spex.proxyspex.gaussian_process import signs
-    from shapiq_spex.proxyspex.process import Data, Model
-
-    known = set(map(bytes, x))
-    candidates = candidates[[bytes(row) not in known for row in candidates]]
-    z, far = signs(x).astype(float), signs(candidates).astype(float)
-    model = Model.learn(Data(z, (y - y.mean()) / (y.std() or 1.0)), 2.0)
-    noise = model.kernel.noise + 1e-8
-    gram = model.covariance(z, z) + noise * np.eye(len(z))
-    cross = model.covariance(far, z)
-    left = model.covariance(far, far) - cross @ np.linalg.solve(gram, cross.T)
-    taken = []
-    for _ in range(count):
-        best = int(np.argmax(np.where(np.isin(np.arange(len(far)), taken), -1.0, left.diagonal())))
-        taken.append(best)
-        column = left[:, best].copy()
-        left -= np.outer(column, column) / (column[best] + noise)
-    return candidates[taken]
-
-
 # ---------------------------------------------------------------------- report
+WHAT = "share of masks", "R² given up", "R² beyond as many uniform"
+
+
 def report(log):
     lines = ["# Adaptive budgets", "", "## Stopping", ""]
     rows = [r for r in log.rows if r["cell"]["part"] == "stop"]
     seeds = sorted({r["cell"]["seed"] for r in rows})
-    lines += [f"Budget 256 masks a player; means over seeds {', '.join(map(str, seeds))}.", ""]
+    lines += [f"Budget 64 masks a player; means over seeds {', '.join(map(str, seeds))}.", ""]
     head = ["games", "R², all masks"]
-    head += [f"{what}, {t}" for t in TOLERANCES for what in ("share of masks", "R² given up")]
+    head += [f"{what}, {t}" for t in TOLERANCES for what in WHAT]
     body = []
     for family in dict.fromkeys(r["family"] for r in rows):
         of = {(c["game"], c["seed"], c["tolerance"]): r for r in rows
@@ -116,6 +105,7 @@ def report(log):
             pairs = [(of[*key, t], r) for key, r in whole.items() if (*key, t) in of]
             line.append(f"{np.mean([a['masks'] / b['masks'] for a, b in pairs]):.0%}")
             line.append(f"{np.mean([b['r2'] - a['r2'] for a, b in pairs]):.3f}")
+            line.append(f"{np.mean([a['r2'] - a['uniform'] for a, _ in pairs]):+.3f}")
         body.append(line)
     lines += [*table(head, body), "", "## Choosing masks where the posterior is least certain", ""]
     rows = [r for r in log.rows if r["cell"]["part"] == "choose"]
@@ -143,12 +133,12 @@ def main():
     log = Log(args.out.with_suffix(".jsonl"))
     for seed, (family, name, make) in product(args.seeds, games_of(args.games, args.per_family)):
         game = make(seed)
-        for tolerance in (None, *TOLERANCES):
-            cell = {"part": "stop", "game": name, "seed": seed, "tolerance": tolerance}
-            log.add(cell, lambda t=tolerance: {"family": family} | stopped(game, seed, t))  # noqa: B023
         for budget in CHOSEN:
             cell = {"part": "choose", "game": name, "seed": seed, "budget": budget}
             log.add(cell, lambda b=budget: {"family": family} | compared(game, seed, b))  # noqa: B023
+        for tolerance in (None, *TOLERANCES):
+            cell = {"part": "stop", "game": name, "seed": seed, "tolerance": tolerance}
+            log.add(cell, lambda t=tolerance: {"family": family} | stopped(game, seed, t))  # noqa: B023
     text = report(log)
     args.out.write_text(text, encoding="utf-8")
     print(text)
