@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from shapiq_spex.approximator import SpectralApproximator, ask, keep
+from shapiq_spex.checks import whole
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
 from shapiq_spex.proxyspex.proxies import Surrogate
@@ -80,15 +81,8 @@ class SPEX(SpectralApproximator):
         if decoder_type not in get_args(Decoder):
             msg = f"SPEX needs a decoder_type among soft, hard, got {decoder_type!r}."
             raise ValueError(msg)
-        whole = isinstance(degree_parameter, int | np.integer)
-        if not whole or isinstance(degree_parameter, bool) or degree_parameter < 1:
-            msg = (
-                "SPEX needs degree_parameter to be a positive whole number, "
-                f"got {degree_parameter!r}."
-            )
-            raise ValueError(msg)
         self.decoder_type: Decoder = decoder_type
-        self.degree_parameter = int(degree_parameter)
+        self.degree_parameter = whole("SPEX", "degree_parameter", degree_parameter)
 
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         plan = plan_spex(self.n, budget, self.degree_parameter, rng)
