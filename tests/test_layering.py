@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "datamodels": {"spectral", "result", "ledger", "versions"},
     "synergy": set(),
     "proxyspex": ALGORITHMS,
-    "spex": ALGORITHMS | {"coding", "proxyspex"},
+    "spex": ALGORITHMS | {"coding", "proxyspex", "checks"},
     "choice": ALGORITHMS | SURROGATES,
     "register": {"proxyspex", "spex"},
     "stages": {"games", "evaluation", "spectral", "result"},

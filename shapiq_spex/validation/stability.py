@@ -38,7 +38,8 @@ class Stability:
         chance: What that would be if either chose at random among all pairs.
         difference: Root mean square difference between the two in the values of the result's
             strongest interactions, over the root mean square of these values: 0 where they agree,
-            about 1.4 where they have nothing to do with each other.
+            about 1.4 where they have nothing to do with each other, and 0.9 for halves of masks
+            that show noise only, because the strongest are those in which both agree by chance.
         masks: How many coalitions were paid for.
     """
 
