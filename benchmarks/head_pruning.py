@@ -1,8 +1,11 @@
 """Question: does a series recovered from a few hundred random masks tell which attention heads can
 go? And claim: many masks at once cost less than one after the other.
 
-On the small language model it does, far better than chance, but no better than LASSO beyond the
-noise. On MiniLM's own labels no way of choosing is ahead of random heads beyond the noise.
+On the small language model it does: 25 points above chance, and chosen for accuracy a point above
+LASSO and the best of random draws. On MiniLM's own labels it takes 48 sentences and the
+log-probability to be ahead of random heads, by 4 points, and then LASSO and marginal effects do as
+well within the noise. Chosen for accuracy nothing beats random heads there, nor does the series
+with 16 sentences.
 
 Pruning. Heads are zeroed. On a few training examples a series is recovered from uniform masks with
 ProxySPEX; `optimise` chooses the heads to keep; how well the model then does is measured on other

@@ -51,7 +51,16 @@ def pruning_lines(log, tasks):
                     for k in KEPT
                 ]
                 ahead.append(f"{method} {mean_and_error(np.mean(gains, axis=0))}")
-            yield f"Series minus, mean over all: {', '.join(ahead)}.\n"
+            yield f"Series minus, mean over all: {', '.join(ahead)}."
+            better = [method for method in METHODS[:-1] if beats_random(rows, value, method)]
+            yield f"More than two standard errors above random: {', '.join(better) or 'none'}.\n"
+
+
+def beats_random(rows, value, method):
+    """Whether the mean over all sizes is ahead by more than two standard errors over seeds."""
+    chosen, chance = ([cells(rows, value, k, m) for k in KEPT] for m in (method, "random"))
+    gains = (np.array(chosen) - chance).mean(axis=0)
+    return len(gains) > 1 and gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
 
 
 def cells(rows, value, kept, method):
