@@ -293,7 +293,7 @@ def section(name, make, seeds):
         f"## {name}",
         "",
         f"{about} {game.n_players:,} players, v(empty) {ends[0]:.2f}, v(all) {ends[1]:.2f}, made "
-        f"in {made:.0f} s; means over {len(seeds)} seeds.",
+        f"in {made:.0f} s; {'one seed' if len(seeds) == 1 else f'means over {len(seeds)} seeds'}.",
         "",
         *table(HEAD, rows),
         "",

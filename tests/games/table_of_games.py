@@ -85,8 +85,8 @@ def server():
     return start().url
 
 
-def remote(**settings):
-    scorer = RemoteScorer(server(), "toy", "the film never fails", " good film", **settings)
+def remote(answer=" good film", **settings):
+    scorer = RemoteScorer(server(), "toy", "the film never fails", answer, **settings)
     return TextGame(scorer.prompt, scorer, removal="delete", progress=False)
 
 
@@ -192,6 +192,8 @@ GAMES = {
     "llama, documents of words": lambda: documents(language("llama", DOCUMENTS, players="words")),
     "remote": remote,
     "remote chat": lambda: remote(interface="chat"),
+    "remote, choices": lambda: remote(" good", against=[" bad", " never"], interface="chat"),
+    "remote, perplexity": lambda: remote(value="perplexity"),
     "examples": estimator,
     "examples, loss": lambda: estimator(value="loss", points=[0, 3], seeds=[0, 1]),
     "examples, network": network,

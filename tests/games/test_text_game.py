@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -208,15 +205,6 @@ def test_the_game_can_be_precomputed_by_shapiq():
     evaluated = game.n_evaluated
     assert game.grand_coalition_value == make().grand_coalition_value
     assert game.n_evaluated == evaluated == 16
-
-
-def test_importing_games_does_not_import_torch():
-    code = (
-        "import sys, shapiq; before = set(sys.modules); import shapiq_spex.games;"
-        "new = {name.split('.')[0] for name in set(sys.modules) - before};"
-        "sys.exit(bool(new & {'torch', 'transformers', 'tokenizers'}))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_outputs_are_kept_as_they_are_and_aggregated_by_the_scorer():

@@ -40,7 +40,9 @@ class CausalScorer(AnswerScorer):
     The values are those of `shapiq_spex.games.models.answers.AnswerReader`. Sequences are padded on
     the right, where no token can see the padding, so positions are right for every architecture and
     no attention mask is needed. What all sequences of a call begin with is run once and its keys
-    and values are shared.
+    and values are shared. A model is taken as it is given: in half precision, quantised, spread by
+    ``device_map``. Where its 8-bit layers scale what they read by the whole batch, as those of
+    ``torch.ao``, a value depends on its batch a little, and is kept as it was found first.
 
     Args:
         model: A causal language model: its name on the hub, a local folder, or the model itself,

@@ -153,7 +153,8 @@ class LocalModel:
         """Where the model takes its tokens, wherever the rest of it lies (``device_map``)."""
         embedding = self.model.get_input_embeddings()
         moved = getattr(getattr(embedding, "_hf_hook", None), "execution_device", None)
-        return embedding.weight.device if moved is None else moved
+        there = getattr(getattr(embedding, "weight", None), "device", self.model.device)
+        return there if moved is None else moved
 
     def accepts(self, argument: str) -> bool:
         """Whether the model's forward pass knows an argument."""
