@@ -28,7 +28,7 @@ from harness import RESULTS, Log, table
 from games import Hierarchy, Sparse, Table, tables
 
 TOLERANCES = 0.05, 0.01
-ROUNDS, CANDIDATES, SHRINKAGE = 5, 2000, 2.0
+ROUNDS, CANDIDATES, SHRINKAGE = 5, 2000, 4.0
 CHOSEN = 60, 120, 240  # budgets of the second comparison
 
 
