@@ -53,7 +53,6 @@ ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is n
 FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
 FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
 BLOCK = 2**22  # characters computed at once
-MOST_KNOWN = 16  # players up to which coalitions asked for on purpose are left out of the error
 TINY, MANY = np.finfo(float).tiny, 1e150
 
 
@@ -65,8 +64,8 @@ class Evidence(NamedTuple):
         values: What the game said of them, float64 (m,).
         residuals: Values minus predictions out of fold, float64 (m,), NaN for rows not judged.
         r2: Share of the variance explained over uniform coalitions, None where it is unknown.
-        near: Further coalitions, no uniform draws, whose values the series has with at most 16
-            players; bool (k, n), None for none.
+        near: Further coalitions, near the ends on purpose, whose values the series has; bool
+            (k, n) with at most 16 players, None for none.
     """
 
     coalitions: np.ndarray | PackedCoalitions
@@ -184,7 +183,7 @@ class Uncertainty:
             freedom,
             corrected,
             corrections,
-            seen.near if n <= MOST_KNOWN else None,
+            seen.near,
         )
 
     def standard_errors(self, sets: np.ndarray, index: Index, max_order: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
@@ -17,7 +18,7 @@ from .boosted import BoostedTrees
 from .gaussian_process import GaussianProcess
 from .plan import plan_masks
 from .process import LARGEST_TABLE
-from .stopping import CANDIDATES, gained, least_certain, sizes
+from .stopping import gained, sizes
 
 if TYPE_CHECKING:
     from shapiq_spex.approximator import Game
@@ -89,8 +90,6 @@ class ProxySPEX(SpectralApproximator):
         levelled off: on the new coalitions, held out in turn, the larger fit explains at most
         ``tolerance`` more of the variance than the fit to half as many, one standard error
         included. Where less than half of the variance is explained nothing has levelled off.
-        With the proxy "gp" half of the new coalitions are those of the uniform ones still to come
-        whose values are least certain; R² is that on the others.
 
         Args:
             budget: Number of distinct coalitions that may be evaluated, at least
@@ -125,39 +124,21 @@ class ProxySPEX(SpectralApproximator):
         n, complete = self.n, 2 ** min(self.n, 62)
         plan = plan_masks(n, min(budget, complete), rng, near=self._learns_near_the_ends)
         asked, values = Asked(game, n), np.full(len(plan.coalitions), np.nan)
-        found: Recovery | None = None
-        early = np.zeros(0, dtype=np.int64)
+        found = half = None
         for size in sizes(n, len(values)):
-            early = self._early(plan, values, early, size)
-            part, rows = plan.part(size, early)
+            part, rows = plan.part(size)
             new = np.isnan(values[rows])
             values[rows[new]] = asked(part.coalitions[new])
             if n <= MAX_TABLE_PLAYERS and size == complete:
                 table = values[np.argsort(table_index(plan.coalitions))]
                 return self._recover_exactly(lambda x: table[table_index(x)])  # noqa: B023
-            half, found = found, self._told(part, values[rows], np.random.default_rng(self.seed))
+            half, found = found, self._told(part, values[rows], deepcopy(rng))
             gain = gained(half, found, new) if half else None
             if gain is not None and gain <= tolerance:
                 reason = f"levelled off at {size} of {budget} coalitions: R² gained {gain:.3f}"
                 return replace(found, reason=reason)
         reason = f"all {len(values)} coalitions asked for: R² had not levelled off before"
         return replace(cast("Recovery", found), reason=reason)
-
-    def _early(
-        self, plan: MaskPlan, values: np.ndarray, early: np.ndarray, size: int
-    ) -> np.ndarray:
-        """Rows of a plan taken before their turn: half of those to come, the least certain."""
-        known = np.flatnonzero(~np.isnan(values))
-        if size == len(values):  # it is the turn of all
-            return early[:0]
-        if not (isinstance(self.proxy, GaussianProcess) and 0 < len(known) < self.proxy.dense_rows):
-            return early
-        waiting = np.flatnonzero(np.isnan(values[plan.first_uniform :]))[:CANDIDATES]
-        waiting += plan.first_uniform
-        x, y = plan.coalitions[known[2:]], values[known[2:]]
-        count = (size - len(known)) // 2
-        best = least_certain(x, y, plan.coalitions[waiting], count, self.proxy.shrinkage)
-        return np.r_[early, waiting[best]]
 
     def _told(self, plan: MaskPlan, values: np.ndarray, rng: np.random.Generator) -> Recovery:
         # The ends are no uniform draws and often far out; they are met, not fitted.
@@ -191,7 +172,7 @@ class ProxySPEX(SpectralApproximator):
         """The surrogate on all but the ends, judged on the uniform coalitions alone."""
         x, y = plan.coalitions[2:], values[2:]
         if isinstance(self.proxy, GaussianProcess):
-            judged = np.arange(plan.first_uniform - 2, len(y))
+            judged = np.arange(plan.n_near, len(y))
             return self.proxy.fit(x, y, rng, finish, judged=judged)
         return self.proxy.fit(x, y, rng, finish)
 

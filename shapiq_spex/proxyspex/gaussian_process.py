@@ -58,7 +58,7 @@ class GaussianProcess:
         True
     """
 
-    shrinkage: float = 2.0
+    shrinkage: float = 4.0
     terms: int = 2000
     tuning_rows: int = 1000
     dense_rows: int = 2000

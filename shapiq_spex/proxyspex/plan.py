@@ -19,36 +19,21 @@ class MaskPlan:
     Attributes:
         coalitions: Bool (budget, n): the empty and the full one, those near them, uniform ones.
         n_near: How many are near the ends.
-        n_early: How many of the next are there because nothing was less certain.
     """
 
     coalitions: np.ndarray
     n_near: int = 0
-    n_early: int = 0
 
     @property
     def near(self) -> slice | None:
-        """Where those stand that were asked for on purpose, None if there are none."""
-        return slice(2, self.first_uniform) if self.first_uniform > 2 else None
+        """Where those near the ends stand, None if there are none."""
+        return slice(2, 2 + self.n_near) if self.n_near else None
 
-    @property
-    def first_uniform(self) -> int:
-        """From which row on all are uniform."""
-        return 2 + self.n_near + self.n_early
-
-    def part(self, size: int, early: np.ndarray) -> tuple[MaskPlan, np.ndarray]:
-        """A smaller plan, and which rows of this one it takes, int (size,).
-
-        Its coalitions near the ends and its uniform ones are the first of this plan's, after the
-        rows ``early``, which it takes whether their turn has come or not.
-        """
-        n_near = min(self.n_near, _near(self.coalitions.shape[1], size))
-        uniform = np.arange(2 + self.n_near, len(self.coalitions))
-        left = size - 2 - n_near - len(early)
-        last = np.flatnonzero(~np.isin(uniform, early))[:left].max(initial=-1)
-        early = early[early > uniform[0] + last]
-        rows = np.r_[: 2 + n_near, early, uniform[: size - 2 - n_near - len(early)]]
-        return MaskPlan(self.coalitions[rows], n_near, len(early)), rows
+    def part(self, budget: int) -> tuple[MaskPlan, np.ndarray]:
+        """The plan of half the budget or less, and which rows of this one it takes, int (k,)."""
+        n_near = min(self.n_near, _near(self.coalitions.shape[1], budget))
+        rows = np.r_[: 2 + n_near, 2 + self.n_near : self.n_near + budget - n_near]
+        return MaskPlan(self.coalitions[rows], n_near), rows
 
     def __str__(self) -> str:
         """One line."""
@@ -58,9 +43,7 @@ class MaskPlan:
             parts.append(f"{2 * n} next to them")
         if pairs > 0:
             parts.append(f"{pairs} in complementary pairs of the Shapley kernel's sizes")
-        if self.n_early:
-            parts.append(f"{self.n_early} least certain ones")
-        uniform = m - self.first_uniform
+        uniform = m - 2 - self.n_near
         what = f"{', '.join(parts)} and {uniform} uniform ones"
         return f"{m} distinct coalitions of {n} players: {what}"
 

@@ -1,4 +1,4 @@
-"""When more coalitions are not worth their price, and which ones are worth most."""
+"""When more coalitions are not worth their price."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .gaussian_process import signs
-from .process import Data, Model
-from .product_kernel import JITTER
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shapiq_spex.result import Recovery
 
 FIRST = 4  # coalitions a player, of the first fit
-CANDIDATES = 2000  # coalitions among which the least certain are looked for
 BEGUN = 0.5  # R² below which nothing has levelled off
 
 
@@ -57,38 +52,3 @@ def gained(half: Recovery, found: Recovery, new: np.ndarray) -> float | None:
     before = found.values[new] - half.series(found.plan.coalitions[new])
     less = (before**2 - found.residuals[new] ** 2) / found.values[judged].var()
     return float(less.mean() + less.std() / np.sqrt(len(less))) if len(less) else None
-
-
-def least_certain(
-    x: np.ndarray, values: np.ndarray, candidates: np.ndarray, count: int, shrinkage: float
-) -> np.ndarray:
-    """The candidates of largest posterior variance, each counted as known once it is chosen.
-
-    Args:
-        x: Coalitions of known values, bool (m, n).
-        values: These values, (m,).
-        candidates: Coalitions to choose from, bool (k, n).
-        count: How many to choose.
-        shrinkage: Of the Gaussian process.
-
-    Returns:
-        Their places, int (count,), of all candidates if there are fewer.
-    """
-    z, far = signs(x).astype(float), signs(candidates).astype(float)
-    y = (values - values.mean()) / (values.std() or 1.0)
-    model = Model.learn(Data(z, y), shrinkage)
-    noise = model.kernel.noise + JITTER
-    gram = model.covariance(z, z) + noise * np.eye(len(z))
-    half = np.linalg.solve(np.linalg.cholesky(gram), model.covariance(z, far))
-    variance = model.kernel.total + model.terms.coefficients.sum() - (half**2).sum(axis=0)
-    chosen: list[int] = []
-    for _ in range(min(count, len(candidates))):
-        best = int(np.argmax(variance))
-        chosen.append(best)
-        # One more row of the triangular factor.
-        cross = model.covariance(far[[best]], far)[0] - half[:, best] @ half
-        row = cross / np.sqrt(cross[best] + noise)
-        half = np.concatenate([half, row[None]])
-        variance = variance - row**2
-        variance[best] = -np.inf
-    return np.array(chosen, dtype=np.int64)

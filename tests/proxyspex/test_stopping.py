@@ -10,11 +10,8 @@ import pytest
 
 from approximators import Recorder, random_table
 from shapiq_spex import FourierSeries, ProxySPEX
-from shapiq_spex.proxyspex.gaussian_process import signs
 from shapiq_spex.proxyspex.plan import plan_masks
-from shapiq_spex.proxyspex.process import Data, Model
-from shapiq_spex.proxyspex.product_kernel import JITTER
-from shapiq_spex.proxyspex.stopping import gained, least_certain, sizes
+from shapiq_spex.proxyspex.stopping import gained, sizes
 from shapiq_spex.spectral.walsh import all_coalitions, table_index
 
 
@@ -75,6 +72,7 @@ def test_without_an_end_in_sight_it_is_the_recovery_of_the_whole_budget(index):
     spent, whole = method.recover(150, game, tolerance=0.001), method.recover(150, game)
     np.testing.assert_array_equal(spent.plan.coalitions, whole.plan.coalitions)
     np.testing.assert_array_equal(spent.values, whole.values)
+    assert spent.series == whole.series
 
 
 def test_a_second_call_gives_the_same():
@@ -119,47 +117,13 @@ def test_sizes_double_and_end_with_the_budget(n, most):
 def test_a_part_of_a_plan_is_a_plan_of_its_budget(n, budget, near):
     plan = plan_masks(n, budget, np.random.default_rng(0), near=near)
     for size in [*range(n + 2, budget // 2, 7), budget]:
-        part, rows = plan.part(size, np.zeros(0, dtype=int))
+        part, rows = plan.part(size)
         twin = plan_masks(n, size, np.random.default_rng(1), near=near)
         assert part.coalitions.shape == twin.coalitions.shape
-        assert (part.n_near, part.n_early) == (twin.n_near, 0)
+        assert part.n_near == twin.n_near
         np.testing.assert_array_equal(part.coalitions, plan.coalitions[rows])
         assert len(np.unique(rows)) == size
         np.testing.assert_array_equal(part.coalitions[:2].sum(axis=1), [0, n])
-
-
-@pytest.mark.parametrize("near", [True, False])
-def test_rows_taken_early_are_among_the_uniform_ones_once_it_is_their_turn(near):
-    plan = plan_masks(12, 800, np.random.default_rng(0), near=near)
-    early = plan.first_uniform + np.array([3, 20, 90, 500])
-    part, rows = plan.part(160, early)
-    assert len(np.unique(rows)) == len(rows) == 160
-    taken_early = rows[2 + part.n_near : part.first_uniform]
-    uniform = rows[part.first_uniform :]
-    np.testing.assert_array_equal(uniform, plan.first_uniform + np.arange(len(uniform)))
-    assert set(taken_early) == {row for row in early if row > uniform[-1]}
-    assert set(early) <= set(rows)
-
-
-def test_the_least_certain_are_those_of_largest_variance_one_after_the_other():
-    rng = np.random.default_rng(0)
-    x = rng.permutation(np.unique(rng.random((120, 7)) < 0.5, axis=0))
-    known, candidates = x[:30], x[30:]
-    values = easy(known)
-    chosen = least_certain(known, values, candidates, 6, 2.0)
-    z = signs(known).astype(float)
-    model = Model.learn(Data(z, (values - values.mean()) / values.std()), 2.0)
-    noise = model.kernel.noise + JITTER
-    for k, best in enumerate(chosen):
-        seen = signs(np.concatenate([known, candidates[chosen[:k]]])).astype(float)
-        far = signs(candidates).astype(float)
-        gram = model.covariance(seen, seen) + noise * np.eye(len(seen))
-        cross = model.covariance(far, seen)
-        variance = model.covariance(far, far).diagonal()
-        variance = variance - (cross * np.linalg.solve(gram, cross.T).T).sum(axis=1)
-        variance[chosen[:k]] = -np.inf
-        assert variance[best] == pytest.approx(variance.max(), rel=1e-6, abs=1e-9)
-    assert len(set(least_certain(known, values, candidates, 1000, 2.0))) == len(candidates)
 
 
 def fit_of(values, residuals, r2=0.9, series=None):
