@@ -234,7 +234,7 @@ class AblatedModel:
         import torch
 
         ids = np.array([np.asarray(sequence, dtype=np.int64) for sequence in sequences])
-        return torch.from_numpy(ids).to(self.local.model.device)
+        return torch.from_numpy(ids).to(self.local.device)
 
     def _learn(self) -> None:
         """Compute what all coalitions share."""
