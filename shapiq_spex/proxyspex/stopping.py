@@ -32,7 +32,7 @@ def sizes(n: int, most: int) -> Iterator[int]:
 def gained(half: Recovery, found: Recovery, new: np.ndarray) -> float | None:
     """R² gained by twice as many coalitions, on those the smaller fit never saw, at the most.
 
-    That is the mean and one standard error.
+    That is the size of the mean and one standard error.
 
     Args:
         half: The smaller fit.
@@ -51,4 +51,7 @@ def gained(half: Recovery, found: Recovery, new: np.ndarray) -> float | None:
     new = new & judged
     before = found.values[new] - half.series(found.plan.coalitions[new])
     less = (before**2 - found.residuals[new] ** 2) / found.values[judged].var()
-    return float(less.mean() + less.std() / np.sqrt(len(less))) if len(less) else None
+    if len(less) == 0:
+        return None
+    # More coalitions make nothing worse: where they seem to, that much is chance.
+    return float(abs(less.mean()) + less.std() / np.sqrt(len(less)))

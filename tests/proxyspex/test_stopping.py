@@ -131,13 +131,16 @@ def fit_of(values, residuals, r2=0.9, series=None):
     return SimpleNamespace(values=values, residuals=residuals, r2=r2, plan=plan, series=series)
 
 
-def test_the_gain_is_that_of_the_new_coalitions_and_one_standard_error():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_gain_is_that_of_the_new_coalitions_and_one_standard_error(sign):
     values = np.array([1.0, -1.0, 3.0, 1.0])
     half = fit_of(values[:2], np.zeros(2), series=lambda x: np.zeros(len(x)))
     new = np.array([False, False, True, True])
-    found = fit_of(values, np.array([0.0, 0.0, 1.0, 1.0]))
-    less = np.array([8.0, 0.0]) / values.var()
-    assert gained(half, found, new) == pytest.approx(less.mean() + less.std() / np.sqrt(2))
+    left = np.array([1.0, 1.0]) if sign > 0 else np.array([np.sqrt(17.0), 1.0])
+    found = fit_of(values, np.concatenate([np.zeros(2), left]))
+    less = sign * np.array([8.0, 0.0]) / values.var()
+    expected = abs(less.mean()) + less.std() / np.sqrt(2)
+    assert gained(half, found, new) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("changed", [{"r2": 0.4}, {"r2": None}, {"residuals": None}])
