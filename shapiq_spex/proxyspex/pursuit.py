@@ -26,6 +26,7 @@ SPARE = 30  # values beside SHARE sets for each: fewer unknowns than equations b
 SHARE = 1 / 4
 ROUNDS = 16
 PER_ROUND = 50
+PARENTS = 8  # sets of the support next to one and the same missing set, as hierarchies have them
 LENIENT = 0.5  # deviations below the largest of as many draws of chance: a false set does no harm
 ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
 LARGEST = 5  # size of the sets that are enumerated
@@ -125,11 +126,12 @@ class Search:
         chi = characters(self.z < 0, support).astype(np.float32)
         steps = (chi * unit[:, None]).T @ self.z
         size = np.abs(np.concatenate([pairs.ravel(), steps.ravel()]))
-        best = _strongest(size, comb(n, 2) + steps.size)
+        best = _strongest(size, comb(n, 2) + steps.size, PARENTS * PER_ROUND)
         parent, player = np.divmod(best, n)
         rows = np.concatenate([np.eye(n, dtype=bool), support])[parent]
         rows[np.arange(len(rows)), player] ^= True
-        return rows
+        _, first = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True)
+        return rows[np.sort(first)[:PER_ROUND]]
 
     def _all_of(self, size: int, unit: np.ndarray) -> np.ndarray:
         """All sets of one size: those without their last player, times each player after it."""
@@ -156,11 +158,11 @@ class Search:
         return rows
 
 
-def _strongest(strength: np.ndarray, candidates: int) -> np.ndarray:
+def _strongest(strength: np.ndarray, candidates: int, count: int = PER_ROUND) -> np.ndarray:
     """Places of the largest that are hardly the work of chance among as many candidates."""
     chance = np.sqrt(2 * np.log(max(candidates, 2))) - LENIENT
     above = np.flatnonzero(strength > chance)
-    return above[np.argsort(-strength[above], kind="stable")[:PER_ROUND]]
+    return above[np.argsort(-strength[above], kind="stable")[:count]]
 
 
 def _in_order_of_the_last(n: int, size: int) -> np.ndarray:

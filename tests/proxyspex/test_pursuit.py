@@ -183,3 +183,18 @@ def test_tiny_games_are_searched_too():
         z = 1 - 2 * np.repeat(naive.rows(n), 40, axis=0).astype(np.float32)
         game = FourierSeries.from_terms(n, {(0,): 1.0})
         assert error(pursue(z, game(z < 0)), game) < 1e-20
+
+
+def test_complete_hierarchies_of_hundreds_of_sets_are_exact():
+    """Most sets of a hierarchy have several parents: one round must not be spent on few of them."""
+    n, m, rng = 60, 2000, np.random.default_rng(0)
+    terms = {}
+    for _ in range(10):
+        players = sorted(rng.choice(n, 5, replace=False).tolist())
+        for size in range(1, 6):
+            terms |= {subset: rng.uniform(-1, 1) for subset in combinations(players, size)}
+    game = FourierSeries.from_terms(n, terms)
+    x = rng.random((m, n)) < 0.5
+    found = pursue(1 - 2 * x.astype(np.float32), game(x) / game(x).std())
+    assert len(terms) > 290
+    assert found.terms().keys() == terms.keys()
