@@ -10,6 +10,7 @@ import numpy as np
 
 from shapiq_spex.approximator import SpectralApproximator, ask, keep
 from shapiq_spex.checks import whole
+from shapiq_spex.coding.bch import MAX_LENGTH
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.proxyspex.gaussian_process import GaussianProcess, share_explained
 from shapiq_spex.proxyspex.proxies import Surrogate
@@ -52,8 +53,8 @@ class SPEX(SpectralApproximator):
         degree_parameter: Largest |S| that is decoded for sure where the budget allows, at least 1.
 
     Raises:
-        ValueError: If n, max_order or degree_parameter is not a positive whole number, or the
-            index or the decoder is unknown.
+        ValueError: If n, max_order or degree_parameter is not a positive whole number, n is above
+            65,535, or the index or the decoder is unknown.
 
     Example:
         >>> import numpy as np
@@ -78,6 +79,9 @@ class SPEX(SpectralApproximator):
         super().__init__(
             n=n, max_order=max_order, index=index, top_order=top_order, random_state=random_state
         )
+        if n > MAX_LENGTH:
+            msg = f"SPEX needs at most n={MAX_LENGTH:,} players, got {n}; use ProxySPEX."
+            raise ValueError(msg)
         if decoder_type not in get_args(Decoder):
             msg = f"SPEX needs a decoder_type among soft, hard, got {decoder_type!r}."
             raise ValueError(msg)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shapiq_spex.proxyspex.process import LARGEST_TABLE
 from shapiq_spex.spectral.refit import ridge_refit
 from shapiq_spex.spectral.series import FourierSeries
 
@@ -30,7 +31,7 @@ class Decoded(NamedTuple):
             are where they explain all values.
         complete: The terms fitted to all coalitions, where there is nothing else to find: they
             explain all values, or single players, pairs and triples seem to explain no more than
-            ``ENOUGH`` of the variance that is left. Else None.
+            ``ENOUGH`` of the variance and there are many players. Else None.
     """
 
     series: FourierSeries
@@ -53,6 +54,14 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
         >>> decode(plan, game(plan.coalitions), soft=True).series.terms()
         {(): 2.0, (4, 8, 15, 16): 1.0}
     """
+    # Of values far from zero too few digits are left for what varies.
+    constant = FourierSeries.constant(plan.n, float(np.median(values)))
+    series, complete = _decoded(plan, values - constant.coefficients[0], soft=soft)
+    last = None if complete is None else _without_rounding(complete + constant)
+    return Decoded(_without_rounding(series + constant), last)
+
+
+def _decoded(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     coded = slice(0, len(values) - plan.n_uniform)
     found = peel(plan, values, soft=soft)
     for _ in range(PASSES):
@@ -70,9 +79,11 @@ def decode(plan: SamplingPlan, values: np.ndarray, *, soft: bool) -> Decoded:
     left = left[coded]
     enough = ENOUGH * values.var()
     few, many = energies_left(plan.packed[coded], left, len(fitted))
+    # Larger sets of few players are left to the surrogate, which reads all of them.
     nothing = max(few.mean, few.deviation) <= enough and many.mean <= enough + 3 * many.deviation
-    last = ridge_refit(fitted.support, plan.packed[:], values) if nothing else None
-    return Decoded(fitted, last)
+    if not nothing or plan.n <= LARGEST_TABLE:
+        return Decoded(fitted, None)
+    return Decoded(fitted, ridge_refit(fitted.support, plan.packed[:], values))
 
 
 def _explained(series: FourierSeries, plan: SamplingPlan, values: np.ndarray) -> Decoded:
@@ -93,7 +104,12 @@ def _polished(series: FourierSeries, plan: SamplingPlan, values: np.ndarray) -> 
         if _share(left, values) <= ROUNDING:
             break
         series = series + ridge_refit(series.support, plan.packed[:], left)
-    kept = series.coefficients**2 > ROUNDING * (series.coefficients**2).sum()
+    return _without_rounding(series)
+
+
+def _without_rounding(series: FourierSeries) -> FourierSeries:
+    energy = series.coefficients**2
+    kept = energy > ROUNDING * energy[series.support.any(axis=1)].sum()
     return FourierSeries(series.support[kept], series.coefficients[kept])
 
 

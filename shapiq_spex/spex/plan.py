@@ -12,7 +12,7 @@ from shapiq_spex.spectral.walsh import all_coalitions
 
 GROUPS = 3  # subsampling matrices of the published design; more where the budget allows
 MIN_BITS = 3  # fewer than 8 bins a group cannot tell coefficients apart
-LOWEST = 2  # degree that a design is lowered to
+LOWEST = 3  # degree that a design is lowered to
 UNIFORM = (20, 100)  # coalitions that no decoder sees: a twentieth of the budget, in this range
 
 
@@ -68,13 +68,14 @@ def largest_design(n: int, budget: int, degree: int) -> tuple[tuple[int, ...], i
 
     C groups cost (p + 1) (sum 2^b_c - C + 1); one more coalition is the full one, and some are
     kept for uniform draws. The degree is lowered only where even the smallest design of three
-    groups of 8 bins is too dear, and not below 2: a surrogate finds single players better. Then
+    groups of 8 bins is too dear, and not below 3: a surrogate finds players and pairs better. Then
     come three groups of as many bins as fit, and smaller groups for what is left.
 
     Example:
-        >>> largest_design(60, 5000, 5), largest_design(60, 400, 5), largest_design(60, 100, 5)
-        (((6, 6, 5, 4), 5), ((3, 3, 3, 3), 2), None)
+        >>> largest_design(60, 5000, 5), largest_design(60, 500, 5), largest_design(60, 400, 5)
+        (((6, 6, 5, 4), 5), ((3, 3, 3), 3), None)
     """
+    degree = min(degree, n)
     coded = budget - 1 - min(max(budget // 20, UNIFORM[0]), UNIFORM[1])
     for t in range(degree, min(degree, LOWEST) - 1, -1):
         bins = coded // (BCH(n, t).p + 1) - 1  # what the groups' 2^b_c - 1 may add up to

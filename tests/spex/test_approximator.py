@@ -93,9 +93,17 @@ def test_small_budgets_go_to_the_surrogate_and_say_so():
     assert result.series == ProxySPEX(n=n, random_state=3).recover(budget, game).series
 
 
+@pytest.mark.parametrize("offset", [1e6, -1e10])
+def test_values_far_from_zero_are_decoded_alike(offset):
+    game = sparse(40, [1, 1, 2, 4], 0)
+    found = SPEX(n=40, random_state=0).recover(2000, lambda x: game(x) + offset)
+    left = found.series - game - FourierSeries.constant(40, offset)
+    assert np.abs(left.coefficients).max() < 1e-15 * abs(offset)  # the last digits of the values
+
+
 def test_a_lowered_degree_is_told_and_not_kept():
     approximator = SPEX(n=60, random_state=0)
-    assert "up to degree 2" in approximator.recover(400, sparse(60, [1, 2], 0)).status
+    assert "up to degree 3" in approximator.recover(500, sparse(60, [1, 2], 0)).status
     assert approximator.degree_parameter == 5
 
 
@@ -124,6 +132,7 @@ def test_packed_and_dense_recovery_count_the_same_rows():
     ("settings", "sentence"),
     [
         ({"decoder_type": "firm"}, "decoder_type among soft, hard"),
+        ({"n": 65_536}, "at most n=65,535 players"),
         ({"degree_parameter": 0}, "degree_parameter to be a positive whole number"),
         ({"degree_parameter": 2.5}, "degree_parameter to be a positive whole number"),
         ({"degree_parameter": True}, "degree_parameter to be a positive whole number"),
@@ -131,4 +140,4 @@ def test_packed_and_dense_recovery_count_the_same_rows():
 )
 def test_bad_settings_are_one_sentence(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
-        SPEX(n=10, **settings)
+        SPEX(**{"n": 10, **settings})

@@ -69,8 +69,8 @@ def test_the_published_design_at_ten_thousand_players_fits_its_budget():
 
 
 def test_the_degree_is_lowered_for_small_budgets_only():
-    degrees = [largest_design(60, budget, 5) for budget in (100, 300, 400, 800, 1000)]
-    assert [d and d[1] for d in degrees] == [None, None, 2, 5, 5]
+    degrees = [largest_design(60, budget, 5) for budget in (100, 400, 500, 800, 1000)]
+    assert [d and d[1] for d in degrees] == [None, None, 3, 5, 5]
     assert largest_design(60, 300, 1)[1] == 1
 
 
