@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from joblib import Parallel, effective_n_jobs
-from joblib.parallel import LokyBackend, get_active_backend
+from joblib.parallel import LokyBackend, MultiprocessingBackend, get_active_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,10 +51,17 @@ def results(
             wherever it ran: from the task's arguments and the error.
 
     Raises:
+        ValueError: If the backend would wait for ever for a worker that died.
         Exception: What joblib makes of a worker's death where the backend cannot tell whose task
             it was; all that were running then are lost.
     """
     backend, _ = get_active_backend()
+    if type(backend) is MultiprocessingBackend:  # Ray's is one too, but hears of deaths
+        msg = (
+            "joblib's backend 'multiprocessing' waits for ever where a worker dies, so batches are "
+            "not sent there; use 'loky'."
+        )
+        raise ValueError(msg)
     if _is_dask(backend):
         stream = Parallel(
             batch_size=1,

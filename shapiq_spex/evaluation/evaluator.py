@@ -20,6 +20,7 @@ from shapiq_spex.evaluation.ledger import Ledger
 from shapiq_spex.evaluation.locks import ProcessLock
 from shapiq_spex.evaluation.protocol import (
     aggregated,
+    check_path,
     check_whole,
     gives_outputs,
     number_of_players,
@@ -76,7 +77,8 @@ class Evaluator(Game):
         keeps_values: True: nothing is gained by asking in small portions.
 
     Raises:
-        TypeError: If the game cannot be called, or its identity is no dictionary for JSON.
+        TypeError: If the game cannot be called, its identity is no dictionary for JSON, or the
+            store no path.
         ValueError: If the number of players is missing or contradicts the game's, if the batch
             size is no positive number, or if the store refuses; see `Store`.
         OSError: If the store cannot be opened.
@@ -116,6 +118,7 @@ class Evaluator(Game):
         self._token = uuid4().hex
         self._turn = ProcessLock()
         if store is not None:
+            check_path(store)
             warn_of_namesakes(game, store)
         self._ledger = Ledger(None if store is None else Store(store, identity_of(game, n)))
 

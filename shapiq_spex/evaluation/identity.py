@@ -34,11 +34,12 @@ def identity_of(game: Any, n_players: int) -> dict[str, Any]:
         }
     normalization = float(getattr(game, "normalization_value", 0.0))
     try:
-        identity = {"n_players": n_players, "normalization_value": normalization, **told}
-        plain: dict[str, Any] = json.loads(json.dumps(identity))
-    except TypeError as error:
+        own = {"n_players": n_players, "normalization_value": normalization}
+        identity = {**own, **told, **own}  # the game's word does not count for these two
+        plain: dict[str, Any] = json.loads(json.dumps(identity, allow_nan=False))
+    except (TypeError, ValueError) as error:
         msg = (
-            f"The identity of a game needs to be a dictionary of texts, numbers, lists and "
+            f"The identity of a game needs to be a dictionary of texts, finite numbers, lists and "
             f"dictionaries, but that of {type(game).__name__} is not: {error}."
         )
         raise TypeError(msg) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "aggregated",
     "ask",
+    "check_path",
     "check_whole",
     "gives_outputs",
     "number_of_players",
@@ -43,17 +45,30 @@ def ask(game: Any, coalitions: NDArray[np.bool_]) -> NDArray[np.float64]:
         [[2.0], [1.0]]
     """
     m = len(coalitions)
-    given = np.asarray(game.outputs(coalitions) if gives_outputs(game) else game(coalitions))
-    if given.dtype.kind not in "biufO":  # complex numbers would be cut, texts be read
-        msg = f"A game needs to return real numbers, got {given.dtype} values."
-        raise TypeError(msg)
+    answer = game.outputs(coalitions) if gives_outputs(game) else game(coalitions)
+    try:
+        given = np.asarray(answer)
+    except ValueError:
+        msg = (
+            f"A game needs to return one number, or one row of numbers, for each of {m} "
+            f"coalitions, got a {type(answer).__name__} of rows of different lengths."
+        )
+        raise ValueError(msg) from None
     if given.ndim not in {1, 2} or len(given) != m or given.size == 0:
         msg = (
             f"A game needs to return one number, or one row of numbers, for each of {m} "
             f"coalitions, got the shape {given.shape}."
         )
         raise ValueError(msg)
-    return given.astype(np.float64).reshape(m, -1)
+    return _as_real(given).reshape(m, -1)
+
+
+def _as_real(given: NDArray[Any]) -> NDArray[np.float64]:
+    if given.dtype.kind in "biufO":  # complex numbers would be cut, texts be read
+        with suppress(TypeError, ValueError, OverflowError):
+            return given.astype(np.float64)
+    msg = f"A game needs to return real numbers, got {given.dtype} values."
+    raise TypeError(msg)
 
 
 def aggregated(outputs: NDArray[np.float64], aggregate: Aggregate | None) -> NDArray[np.float64]:
@@ -114,6 +129,17 @@ def check_whole(name: str, number: Any) -> int:
         ValueError: If it is not.
     """
     return whole("Evaluator", name, number)
+
+
+def check_path(store: Any) -> None:
+    """Refuse what cannot be a file's name.
+
+    Raises:
+        TypeError: If it is neither a text nor a path.
+    """
+    if not isinstance(store, str | os.PathLike):
+        msg = f"Evaluator needs store to be the path of a file, got {store!r}."
+        raise TypeError(msg)
 
 
 @contextmanager

@@ -171,6 +171,10 @@ def test_bad_settings_get_one_sentence(arguments, settings, error, words):
         (lambda x: np.ones((len(x), 0)), ValueError, r"got the shape \(8, 0\)"),
         (lambda x: truth(x) + 1j, TypeError, "real numbers, got complex128"),
         (lambda x: ["a"] * len(x), TypeError, "real numbers, got <U1"),
+        (lambda x: [object()] * len(x), TypeError, "real numbers, got object"),
+        (lambda x: ["a", *truth(x)[1:].astype(object)], TypeError, "real numbers, got"),
+        (lambda x: [10**400] * len(x), TypeError, "real numbers, got object"),
+        (lambda x: [x[0], x[0, 1:]] * 4, ValueError, "of 8 coalitions, got a list of rows of"),
         (lambda x: np.full(len(x), np.nan), ValueError, "NaN or infinity for 8 of 8"),
     ],
 )

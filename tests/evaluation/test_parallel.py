@@ -209,6 +209,19 @@ def test_a_death_costs_its_batch_only_which_is_run_again(tmp_path, monkeypatch):
     assert game.n_rows <= 200 + 2 * 8  # what the other worker had in hand or was handing in
 
 
+def test_a_backend_that_hangs_where_workers_die_is_refused():
+    game = CountingGame(10)
+    evaluator = quiet(game)
+    with (
+        joblib.parallel_config(backend="multiprocessing", n_jobs=2),
+        pytest.raises(ValueError, match="'multiprocessing' waits for ever .* use 'loky'"),
+    ):
+        evaluator(ROWS)
+    assert not game.asked
+    with joblib.parallel_config(backend="multiprocessing", n_jobs=1):  # which is no worker
+        np.testing.assert_array_equal(evaluator(ROWS), truth(ROWS))
+
+
 # ---------------------------------------------------------------------- memory
 class OutOfMemoryError(RuntimeError):
     """As torch calls its own."""

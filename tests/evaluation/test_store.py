@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sqlite3
 import threading
@@ -134,13 +135,30 @@ def test_another_game_is_refused_with_what_differs(there, here, words, tmp_path)
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("identity", [["a"], {"a": object()}, "text"])
+@pytest.mark.parametrize("identity", [["a"], {"a": object()}, "text", {"a": math.nan}])
 def test_an_identity_is_a_dictionary_for_json(identity, tmp_path):
     game = CountingGame()
     game.identity = identity
     with pytest.raises(TypeError, match="identity of a game needs to be a dictionary"):
         Evaluator(game, store=tmp_path / "values")
     assert not (tmp_path / "values").exists()
+
+
+def test_an_identity_has_no_word_in_the_number_of_players(tmp_path):
+    game = Identified(n_players=99, normalization_value=3.0, name="a")
+    with Evaluator(game, store=tmp_path / "values", progress=False) as evaluator:
+        evaluator(np.ones((1, 12), dtype=bool))
+    expected = {"n_players": 12, "normalization_value": 0.0, "name": "a"}
+    assert evaluator.identity == expected
+    with Store(tmp_path / "values") as store:
+        assert store.identity == expected
+        assert store.read()[0].shape == (1, 12)
+
+
+@pytest.mark.parametrize("store", [5, b"values", ["values"], True])
+def test_a_store_that_is_no_path_is_refused(store):
+    with pytest.raises(TypeError, match="Evaluator needs store to be the path of a file, got "):
+        Evaluator(Identified(), store=store)
 
 
 def test_other_versions_are_warned_about_and_reused(whole, tmp_path, monkeypatch):

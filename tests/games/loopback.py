@@ -81,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif trouble == "html":
             self.reply(200, b"<html>busy</html>")
+        elif callable(trouble):
+            trouble(self)
         elif isinstance(trouble, dict):
             self.reply(200, json.dumps(trouble).encode())
         elif trouble:

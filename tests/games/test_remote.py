@@ -170,7 +170,7 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(serve):
     ("reply", "sentence"),
     [
         ("html", "answers no JSON, but '<html>busy"),
-        ({"error": 1}, "gives no choice, but {'error': 1}"),
+        ({"error": 1}, 'gives no choice, but {"error": 1}'),
         ({"choices": [{"text": "a"}]}, "gives no log-probabilities of a prompt"),
     ],
 )

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
 from shapiq_spex.games.models.answers import Answer, AnswerReader
+from shapiq_spex.games.models.replies import alternatives, echoed_tokens, prompt_tokens
 from shapiq_spex.games.models.scorers import check_choice
-from shapiq_spex.games.models.server import Server
+from shapiq_spex.games.models.server import Server, check_positive
 from shapiq_spex.games.prompts.prompt import Prompt
 from shapiq_spex.games.prompts.spans import Encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from shapiq_spex.games.models.answers import Value
+    from shapiq_spex.games.models.replies import Tokens
     from shapiq_spex.games.prompts.spans import TokenIds
 
 __all__ = ["Interface", "RemoteScorer"]
+
+T = TypeVar("T")
 
 Interface = Literal["completions", "prompt_logprobs", "chat"]
 
@@ -58,8 +64,9 @@ class RemoteScorer(AnswerReader):
 
     Raises:
         ConnectionError: If the server gives no answer in several attempts.
-        ValueError: If the server refuses a request or gives no log-probabilities, if the prompt is
-            a chat and the interface is not, or if the value cannot be had from the outputs.
+        ValueError: If the server refuses a request, gives no log-probabilities or answers in
+            another form, if the prompt is a chat and the interface is not, if a setting makes no
+            sense, or if the value cannot be had from the outputs.
 
     Examples:
         >>> scorer = RemoteScorer(
@@ -90,7 +97,7 @@ class RemoteScorer(AnswerReader):
         self.server = Server(url, **server)
         self.model = model
         self.interface = interface
-        self.concurrency = concurrency
+        self.concurrency = check_positive("RemoteScorer", "concurrency", concurrency)
         self._roles = ["user"]
         self.prompt = self._as_prompt(prompt)
         texts = [answer, *([against] if isinstance(against, str) else against)]
@@ -162,7 +169,7 @@ class RemoteScorer(AnswerReader):
         with np.errstate(divide="ignore"):
             return log_p - np.maximum(np.log(-np.expm1(log_p)), _SUREST)
 
-    def _ask(self, text: str, answers: Sequence[str]) -> list[list[tuple[str, float]]]:
+    def _ask(self, text: str, answers: Sequence[str]) -> list[Tokens]:
         """The tokens of every answer after a text, with their log-probabilities."""
         if self.interface == "chat":
             return self._ask_for_reply(text, answers)
@@ -170,46 +177,48 @@ class RemoteScorer(AnswerReader):
         ask = self._ask_for_echo if echo else self._ask_for_prompt
         return [ask(text, answer) for answer in answers]
 
-    def _ask_for_echo(self, text: str, answer: str) -> list[tuple[str, float]]:
+    def _ask_for_echo(self, text: str, answer: str) -> Tokens:
         more = {"max_tokens": 0, "echo": True, "logprobs": 1, "temperature": 0}
-        choice = self._choice("completions", {"prompt": text + answer, **more})
-        found = choice.get("logprobs") or {}
-        tokens = zip(found.get("tokens", ()), found.get("token_logprobs", ()), strict=True)
-        return self._last(list(tokens), answer)
+        body = {"prompt": text + answer, **more}
+        return self._last(self._read("completions", body, echoed_tokens), answer)
 
-    def _ask_for_prompt(self, text: str, answer: str) -> list[tuple[str, float]]:
+    def _ask_for_prompt(self, text: str, answer: str) -> Tokens:
         more = {"max_tokens": 1, "prompt_logprobs": 0, "temperature": 0}
-        choice = self._choice("completions", {"prompt": text + answer, **more})
-        tokens = []
-        for position in choice.get("prompt_logprobs") or ():
-            for token in (position or {}).values():  # the one of the prompt, and none beside it
-                tokens.append((token["decoded_token"], token["logprob"]))
-        return self._last(tokens, answer)
+        body = {"prompt": text + answer, **more}
+        return self._last(self._read("completions", body, prompt_tokens), answer)
 
-    def _ask_for_reply(self, text: str, answers: Sequence[str]) -> list[list[tuple[str, float]]]:
+    def _ask_for_reply(self, text: str, answers: Sequence[str]) -> list[Tokens]:
         """One request tells of all answers."""
         contents = zip(self._roles, text.split(_BREAK), strict=True)
         messages = [{"role": role, "content": content} for role, content in contents]
         more = {"max_tokens": 1, "logprobs": True, "top_logprobs": _MOST_ALTERNATIVES}
-        choice = self._choice("chat/completions", {"messages": messages, "temperature": 0, **more})
-        first = ((choice.get("logprobs") or {}).get("content") or [{}])[0]
-        found = {each["token"]: each["logprob"] for each in first.get("top_logprobs", ())}
+        body = {"messages": messages, "temperature": 0, **more}
+        found = self._read("chat/completions", body, alternatives)
         if not found:
             msg = f"The model {self.model!r} at {self.server.url} gives no log-probabilities."
             raise ValueError(msg)
         least = min(found.values())
-        return [[(answer, float(found.get(answer, least)))] for answer in answers]
+        return [[(answer, found.get(answer, least))] for answer in answers]
 
-    def _choice(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def _read(self, path: str, body: dict[str, Any], reader: Callable[[Any], T]) -> T:
+        """What a reader finds in the first choice of the answer to a request."""
         answer = self.server.post(path, {"model": self.model, **body})
-        try:
-            choice: dict[str, Any] = answer["choices"][0]
-        except (KeyError, IndexError, TypeError):
-            msg = f"The server {self.server.url} gives no choice, but {str(answer)[:200]}."
-            raise ValueError(msg) from None
-        return choice
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        if not choices or not isinstance(choices, list):
+            msg = f"The server {self.server.url} gives no choice, but {self.server.says(answer)}."
+            raise ValueError(msg)
+        with suppress(TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+            return reader(choices[0])
+        raise ValueError(self._odd_form(answer))
 
-    def _last(self, tokens: list[tuple[str, float]], answer: str) -> list[tuple[str, float]]:
+    def _odd_form(self, said: Any) -> str:
+        return (
+            f"The server {self.server.url} answers in a form that is not that of the interface "
+            f"{self.interface!r}: {self.server.says(said)}; use another interface= or another "
+            f"server."
+        )
+
+    def _last(self, tokens: Tokens, answer: str) -> Tokens:
         """The tokens at the end that make up the answer."""
         if not tokens:
             msg = (
@@ -218,9 +227,12 @@ class RemoteScorer(AnswerReader):
             )
             raise ValueError(msg)
         for first in range(len(tokens) - 1, -1, -1):
-            written = "".join(token for token, _ in tokens[first:])
+            found = tokens[first:]
+            written = "".join(token for token, _ in found)
             if written == answer:
-                return [(token, float(log_p)) for token, log_p in tokens[first:]]
+                if any(math.isnan(log_p) for _, log_p in found):
+                    raise ValueError(self._odd_form(found))
+                return found
             if len(written) >= len(answer):
                 break
         msg = (
