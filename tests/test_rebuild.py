@@ -46,6 +46,20 @@ def test_a_result_that_stopped_early_is_made_again(path):
     assert found.ledger.tolerance == 0.05
 
 
+@pytest.mark.parametrize("tolerances", [(0.02, None), (None, 0.02), (0.02, 0.3)])
+def test_runs_that_differ_in_their_tolerance_alone_are_both_kept(path, tolerances):
+    method = ProxySPEX(n=12, random_state=4)
+    with Evaluator(sparse_game, 12, store=path, progress=False) as game:
+        found = [method.recover(400, game, tolerance=tolerance) for tolerance in tolerances]
+        method.recover(400, game, tolerance=tolerances[1])  # once more: an equal run is no new one
+    with Store(path) as store:
+        assert [run["bill"]["tolerance"] for run in store.runs] == list(tolerances)
+    for run, each in enumerate(found):
+        again = rebuild(path, run=run)
+        assert (again.series, again.ledger) == (each.series, each.ledger)
+        np.testing.assert_array_equal(again.plan.coalitions, each.plan.coalitions)
+
+
 class TwoOutputs:
     n_players = 8
 
