@@ -55,8 +55,10 @@ def validate(
       finds it again with other seeds. For those the game is asked if a fifth of the budget pays
       for a whole run; else games drawn from the result stand in ("simulated"); see
       :mod:`shapiq_spex.validation.stability`.
-    - Null control: how many significant interactions the same method reports on the same masks
-      where the values are shuffled, and in an additive game with the same main effects.
+    - Null control: how many significant interactions the same method reports on as many masks
+      where the values are shuffled, and in an additive game with the same main effects. The masks
+      are those of the result unless the method chooses them by their values or stopped at a
+      tolerance; see :func:`shapiq_spex.validation.nulls.null_control`.
     - Annotation: whether the reported interactions lie within groups of players known to belong
       together, and whether the strongest interactions are made of these players.
 
@@ -85,7 +87,7 @@ def validate(
         ValueError: If a number is not whole, the game has another number of players, an annotated
             player is unknown, the method of the result is, or the approximator does not fit the
             result.
-        TypeError: If the game is none, or the approximator.
+        TypeError: If the game, the approximator or an annotated group is none.
             Exceptions of the game pass through.
 
     Example:

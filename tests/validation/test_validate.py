@@ -270,6 +270,10 @@ class Costly(ProxySPEX):
         ({"annotated": [(0,)]}, "two players or more"),
         ({"annotated": [(0, 99)]}, "from 0 to 11, each one once, got 99"),
         ({"annotated": [("a", "b")]}, "from 0 to 11, each one once, got 'a'"),
+        ({"annotated": [0, 1]}, "annotated needs groups of players .*, got 0 for a group"),
+        ({"annotated": ["ab"]}, "annotated needs groups of players .*, got 'ab' for a group"),
+        ({"random_state": -1}, "random_state to be a whole number of at least 0, got -1"),
+        ({"random_state": "x"}, "random_state to be a whole number of at least 0, got 'x'"),
         ({"approximator": object()}, "this package made for n players, .*, got <object"),
         ({"approximator": SPEX}, "this package made for n players, .*, got <class .*SPEX"),
         ({"approximator": SPEX, "repeats": 0}, "this package made for n players"),
@@ -292,9 +296,17 @@ def test_an_approximator_of_too_large_a_least_budget_is_refused_before_anything_
     assert game.rows == []
 
 
-def test_players_of_a_spot_check_are_checked(found):
-    with pytest.raises(ValueError, match="each one once, got 3"):
-        spot_check(found, sparse_game, interactions=[(3, 3)])
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"interactions": [(3, 3)]}, "each one once, got 3"),
+        ({"interactions": [0, 1]}, "players need to come as a list .*, got 0"),
+        ({"random_state": -1}, "random_state to be a whole number of at least 0, got -1"),
+    ],
+)
+def test_what_a_spot_check_is_given_is_checked(found, settings_, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        spot_check(found, sparse_game, **settings_)
 
 
 def test_another_game_and_an_unknown_method_are_refused(found):
