@@ -30,12 +30,13 @@ DEGREE = 3  # a design that decodes less finds nothing a surrogate does not find
 class Chosen(SpectralApproximator):
     """Exact, ProxySPEX or SPEX, whichever suits; the result's ``reason`` says which and why.
 
-    With 2^n coalitions or more in the budget everything is evaluated. Else the first half of the
-    budget is uniform masks, and the surrogate of ProxySPEX learns them. If its R² on masks held out
-    is 0.8 or more, or the other half does not pay for a design that decodes sets of three players,
-    the rest is uniform masks, too. Else the other half is a coded design of SPEX, and of what it
-    recovered and a surrogate that learned all masks, the one is taken that does better on the
-    uniform masks; for both they are held out. No mask is paid for twice or left unused.
+    With 2^n coalitions or more in the budget everything is evaluated. Where half of the budget pays
+    for no coded design of SPEX that decodes sets of three players, ProxySPEX gets all of it and
+    draws its own masks. Else the first half is uniform masks, and the surrogate of ProxySPEX learns
+    them. If its R² on masks held out is 0.8 or more, or cannot be told, the rest is uniform masks,
+    too. Else the other half is such a design, and of what SPEX recovered and a surrogate that
+    learned all masks, the one is taken that does better on the uniform masks; for both they are
+    held out. No mask is paid for twice or left unused.
 
     Args:
         n: Number of players.

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("store", type=Path, metavar="FILE", help="what explain --store has written")
     add("--budget", type=_whole, default=300, help="new coalitions to evaluate at most")
     add("--top", type=_positive, default=5, help="interactions to test by ablations of their own")
-    add("--seed", type=int, default=0)
+    add("--seed", type=_whole, default=0)
     add("--plot", type=Path, metavar="FILE", help="draw the checks into FILE (png, svg, pdf)")
     add("--quiet", action="store_true", help="no progress bar")
     return parser
@@ -90,7 +90,7 @@ def _add_explain(add: Callable[..., Any]) -> None:
     add("--budget", type=int, help="coalitions to evaluate (default: 2 n log2 n, at least 256)")
     add("--index", default="k-SII", choices=INDICES, metavar="INDEX", help=", ".join(INDICES))
     add("--max-order", type=int, default=2, help="largest interaction")
-    add("--seed", type=int, default=0)
+    add("--seed", type=_whole, default=0)
     add("--top", type=_positive, default=15, help="rows of the table")
     add("--plot", type=Path, metavar="FILE", help="draw the interactions into FILE (png, svg, pdf)")
     add("--json", type=Path, metavar="FILE", help="write everything into FILE")
@@ -150,11 +150,17 @@ def _arguments(options: argparse.Namespace) -> dict[str, Any]:
 def _validate(options: argparse.Namespace) -> None:
     _check_plot(options)
     with Store(options.store) as store:
-        told = store.meta
+        told, broke_off = store.meta, not store.runs
     if missing := [name for name in GAME if name not in told]:
         msg = (
             f"the store {str(options.store)!r} does not say from which {', '.join(missing)} it was "
             "made; one that explain --store has written does. In Python give validate the game."
+        )
+        raise ValueError(msg)
+    if broke_off:
+        msg = (
+            f"the store {str(options.store)!r} holds no result, because the run broke off; run "
+            "explain --store again with it, which pays for what is missing only."
         )
         raise ValueError(msg)
     result = rebuild(options.store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shapiq_spex import simple
+from shapiq_spex.approximator import SpectralApproximator
 from shapiq_spex.choice import Chosen
 from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.proxyspex.boosted import BoostedTrees
@@ -14,11 +15,32 @@ from shapiq_spex.spex import SPEX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shapiq_spex.approximator import SpectralApproximator
-
 METHODS: dict[str, Any] = {"ProxySPEX": ProxySPEX, "SPEX": SPEX, "Chosen": Chosen}
 METHODS |= {name: getattr(simple, name) for name in simple.__all__}
 PARTS: dict[str, Any] = {"GaussianProcess": GaussianProcess, "BoostedTrees": BoostedTrees}
+
+
+def checked_approximator(who: str, approximator: Any) -> SpectralApproximator:
+    """What was given as an approximator, if it is one.
+
+    Args:
+        who: Who asks for it, the first word of the message.
+        approximator: What was given.
+
+    Raises:
+        TypeError: If it is none.
+
+    Example:
+        >>> checked_approximator("rebuild", ProxySPEX(n=4)).least_budget
+        6
+    """
+    if not isinstance(approximator, SpectralApproximator):
+        msg = (
+            f"{who} needs approximator to be an approximator of this package made for n players, "
+            f"such as ProxySPEX(n=12), got {approximator!r}."
+        )
+        raise TypeError(msg)
+    return approximator
 
 
 def again(method: str, settings: Mapping[str, Any]) -> SpectralApproximator:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from shapiq_spex.checks import is_whole
 from shapiq_spex.evaluation import Store
 from shapiq_spex.evaluation.protocol import aggregated
 from shapiq_spex.ledger import Ledger
-from shapiq_spex.methods import again
+from shapiq_spex.methods import METHODS, again, checked_approximator
+from shapiq_spex.proxyspex import ProxySPEX
 from shapiq_spex.spectral.known import Known
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class StoredGame:
         n_players: Number of players.
         player_name_lookup: The players' names, if the game's identity tells them.
         run: What was noted down of the result; None if nothing was.
+        changed: What is changed of it, in the words of :func:`rebuild`.
 
     Raises:
         ValueError: If the file is no store, there is no such run, or one value cannot be made of
@@ -46,6 +49,7 @@ class StoredGame:
 
     keeps_values: ClassVar[bool] = True
     n_evaluated: ClassVar[int] = 0
+    changed: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -86,12 +90,17 @@ class StoredGame:
         """
         rows = np.asarray(coalitions, dtype=bool)
         if missing := int((~self._known.has(rows)).sum()):
-            msg = (
+            why = "the run it comes from was another one or broke off; run it again"
+            if self.changed:
+                why = f"other ones are needed with another {', '.join(self.changed)}; run that"
+            error = ValueError(
                 f"The store {self.path!r} does not hold {missing} of {len(rows)} coalitions "
-                "asked for: the run it comes from was another one or broke off; run it again with "
-                "this store."
+                f"asked for: {why} with this store."
             )
-            raise ValueError(msg)
+            # Nothing is paid for here, so a caller has nothing to add to the sentence.
+            error.evaluated_coalitions = rows[:0]  # type: ignore[attr-defined]
+            error.evaluated_values = np.zeros(0)  # type: ignore[attr-defined]
+            raise error
         return self._known.look_up(rows)
 
 
@@ -114,13 +123,16 @@ def rebuild(
         path: The file.
         run: Which of the results made from it, counted as in a list; the last one if left out.
         aggregate: Another way to make values of the outputs, as for `StoredGame`.
-        approximator: Another method, on the same values.
+        approximator: Another method, on the same values; the same one where it is of a class of
+            one's own.
         budget: Another budget.
         changes: Settings of the approximator to change, such as index or random_state.
 
     Raises:
         ValueError: If the file is no store, nothing was noted down there and no approximator and
-            budget are given, or the store does not hold the values asked for.
+            budget are given, the method of the run is not of this package, or the store does not
+            hold the values asked for.
+        TypeError: If the approximator is none or has no such setting.
 
     Examples:
         >>> import tempfile
@@ -143,19 +155,39 @@ def rebuild(
         raise ValueError(msg)
     bill = game.run["bill"] if game.run else {}
     allowed = bill["budget"] if budget is None else budget
-    if approximator is not None:
-        approximator = type(approximator)(**(approximator.settings | changes))
-        return approximator.recover(allowed, game)
-    approximator = again(bill["method"], bill["settings"] | changes)
-    adaptive = bill["tolerance"] is not None and budget is None
-    how = {"tolerance": bill["tolerance"]} if adaptive else {}
-    found = approximator.recover(allowed, game, **how)
-    if changes or aggregate is not None or budget is not None:
+    made = _approximator(game.path, bill, approximator, changes)
+    given = {"approximator": approximator, "budget": budget, "aggregate": aggregate}
+    if game.run:
+        game.changed = (*(name for name, what in given.items() if what is not None), *changes)
+    adaptive = bill.get("tolerance") is not None and budget is None
+    if adaptive and isinstance(made, ProxySPEX):
+        found = made.recover(allowed, game, tolerance=bill["tolerance"])
+    else:
+        found = made.recover(allowed, game)
+    if game.changed or game.run is None:
         return found
-    return replace(found, ledger=Ledger(**bill | {"settings": approximator.settings}))
+    return replace(found, ledger=Ledger(**bill | {"settings": made.settings}))
+
+
+def _approximator(
+    path: str, bill: dict[str, Any], given: Any, changes: dict[str, Any]
+) -> SpectralApproximator:
+    if given is not None:
+        given = checked_approximator("rebuild", given)
+        return type(given)(**(given.settings | changes))
+    if bill["method"] not in METHODS:
+        msg = (
+            f"The run in the store {path!r} was made by {bill['method']}, which is not of this "
+            f"package; give rebuild approximator={bill['method']}(...)."
+        )
+        raise ValueError(msg)
+    return again(bill["method"], bill["settings"] | changes)
 
 
 def _chosen(path: str, runs: list[dict[str, Any]], number: int) -> dict[str, Any] | None:
+    if not is_whole(number):
+        msg = f"run needs to be a whole number, the place of a run in the store, got {number!r}."
+        raise ValueError(msg)
     if not runs and number == -1:
         return None
     if not -len(runs) <= number < len(runs):

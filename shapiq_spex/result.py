@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
@@ -12,7 +13,7 @@ from shapiq_spex.interop import to_interaction_values
 from shapiq_spex.uncertainty import Assessment, Evidence, Uncertainty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from shapiq.interaction_values import InteractionValues
@@ -177,6 +178,7 @@ class Recovery:
         Raises:
             ValueError: As :meth:`interactions`, or if a player or the unit is unknown or the unit
                 0.
+            TypeError: If players is no list of players.
         """
         import pandas as pd
 
@@ -240,7 +242,11 @@ class Recovery:
 
         Raises:
             ValueError: If one is unknown or given twice.
+            TypeError: If the group is no list of players.
         """
+        if isinstance(group, str) or not isinstance(group, Iterable):
+            msg = f"players need to come as a list of names or numbers, such as [0], got {group!r}."
+            raise TypeError(msg)
         names, n = self.names or (), self.series.n
         found = [names.index(p) if isinstance(p, str) and p in names else p for p in group]
         for player in found:

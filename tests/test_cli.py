@@ -138,7 +138,6 @@ def test_a_saved_classifier_is_recognised(capsys, tmp_path):
         (["--plot", "no/such/folder/a.png"], "--plot needs a file in a folder that exists"),
         (["--json", "no/such/folder/a.json"], "--json needs a file in a folder that exists"),
         (["--labels", "same", "same"], "two different labels"),
-        (["--seed", "-1"], "random_state"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_paid(capsys, monkeypatch, arguments, sentence):
@@ -151,10 +150,18 @@ def test_what_cannot_work_is_said_before_anything_is_paid(capsys, monkeypatch, a
     assert sentence in err
 
 
-def test_the_table_has_at_least_one_row(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["explain", SENTENCE, "--top", "0"], "--top: needs to be at least 1, got 0"),
+        (["explain", SENTENCE, "--seed", "-3"], "--seed: needs to be at least 0, got -3"),
+        (["validate", "values.sqlite", "--seed", "-3"], "--seed: needs to be at least 0, got -3"),
+    ],
+)
+def test_numbers_that_are_too_small_are_refused(capsys, arguments, said):
     with pytest.raises(SystemExit):
-        run(capsys, SENTENCE, "--top", "0")
-    assert "at least 1" in capsys.readouterr().err
+        cli.main(arguments)
+    assert said in capsys.readouterr().err
 
 
 def test_dollar_signs_are_drawn_as_they_are(capsys, tmp_path):
@@ -233,6 +240,20 @@ def test_what_cannot_be_validated_is_one_sentence(capsys, tmp_path):
     status, _, err = validate(capsys, str(tmp_path / "other.sqlite"))
     assert status == 2
     assert "does not say from which text, model, labels, players, removal" in err
+
+
+def test_a_store_of_a_run_that_broke_off_asks_for_it_again(capsys, tmp_path, monkeypatch):
+    path = str(tmp_path / "values.sqlite")
+
+    def breaking(*_, **__):
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "explain", breaking)
+        assert run(capsys, LONG, "--store", path)[0] == 2
+    status, out, err = validate(capsys, path)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "run explain --store again" in err
 
 
 def test_the_method_is_chosen_and_the_bill_printed(capsys):

@@ -23,6 +23,9 @@ def test_names_label_the_interactions_and_select_them():
     assert 0 < len(sure) < len(frame)
     with pytest.raises(ValueError, match="each one once, got 'word 99'"):
         found.to_frame(players=["word 99"])
+    for one in (0, "word 0"):
+        with pytest.raises(TypeError, match=f"players need to come as a list .*, got {one!r}"):
+            found.to_frame(players=one)
     with pytest.raises(ValueError, match="from 0 to 11, each one once, got 12"):
         found.to_frame(players=[12])
 

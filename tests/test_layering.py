@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stages": {"games", "evaluation", "spectral", "result"},
     "methods": SURROGATES | {"simple", "choice", "approximator"},
     "explain": BELOW_EXPLAIN | {"stages", "choice", "approximator", "checks"},
-    "rebuild": BELOW_EXPLAIN | {"methods", "ledger", "approximator"},
+    "rebuild": BELOW_EXPLAIN | {"methods", "ledger", "approximator", "checks"},
     "validation": BELOW_VALIDATION,
     "plots": BELOW_VALIDATION | {"validation"},
     "report": BELOW_VALIDATION | {"validation", "plots"},

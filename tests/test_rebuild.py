@@ -46,6 +46,20 @@ def test_a_result_that_stopped_early_is_made_again(path):
     assert found.ledger.tolerance == 0.05
 
 
+@pytest.mark.parametrize("tolerances", [(0.02, None), (None, 0.02), (0.02, 0.3)])
+def test_runs_that_differ_in_their_tolerance_alone_are_both_kept(path, tolerances):
+    method = ProxySPEX(n=12, random_state=4)
+    with Evaluator(sparse_game, 12, store=path, progress=False) as game:
+        found = [method.recover(400, game, tolerance=tolerance) for tolerance in tolerances]
+        method.recover(400, game, tolerance=tolerances[1])  # once more: an equal run is no new one
+    with Store(path) as store:
+        assert [run["bill"]["tolerance"] for run in store.runs] == list(tolerances)
+    for run, each in enumerate(found):
+        again = rebuild(path, run=run)
+        assert (again.series, again.ledger) == (each.series, each.ledger)
+        np.testing.assert_array_equal(again.plan.coalitions, each.plan.coalitions)
+
+
 class TwoOutputs:
     n_players = 8
 
@@ -167,6 +181,55 @@ def test_what_a_store_does_not_hold_is_said(path):
         rebuild(path, random_state=1)
     with pytest.raises(TypeError, match="colour"):
         rebuild(path, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"budget": 90}, "budget"),
+        ({"random_state": 1}, "random_state"),
+        ({"approximator": ProxySPEX(n=12, random_state=2)}, "approximator"),
+        ({"approximator": GreedyAblation(n=12), "budget": 50}, "approximator, budget"),
+        ({"budget": 90, "random_state": 1}, "budget, random_state"),
+    ],
+)
+def test_changes_that_need_other_coalitions_are_named(path, changes, named):
+    with Evaluator(Named(), store=path, progress=False) as game:
+        ProxySPEX(n=12, random_state=0).recover(60, game)
+    with pytest.raises(ValueError, match=rf"other ones are needed with another {named}; ") as told:
+        rebuild(path, **changes)
+    assert not hasattr(told.value, "__notes__")  # nothing was paid
+    assert "broke off" not in str(told.value)
+
+
+class Own(ProxySPEX):
+    """A method that is not of the package."""
+
+
+@pytest.mark.parametrize("tolerance", [None, 0.05])
+def test_a_method_of_ones_own_has_to_be_given_again(path, tolerance):
+    with Evaluator(sparse_game, 12, store=path, progress=False) as game:
+        found = Own(n=12, random_state=0).recover(4000, game, tolerance=tolerance)
+    with pytest.raises(ValueError, match=r"give rebuild approximator=Own\(\.\.\.\)"):
+        rebuild(path)
+    again = rebuild(path, approximator=Own(n=12, random_state=0))
+    assert again.series == found.series
+
+
+@pytest.mark.parametrize("run", [1.5, "a", None, True])
+def test_a_run_is_a_whole_number(path, run):
+    with Evaluator(Named(), store=path, progress=False) as game:
+        ProxySPEX(n=12, random_state=0).recover(60, game)
+    with pytest.raises(ValueError, match="run needs to be a whole number"):
+        rebuild(path, run=run)
+
+
+@pytest.mark.parametrize("given", [object(), ProxySPEX])
+def test_an_approximator_has_to_be_one(path, given):
+    with Evaluator(Named(), store=path, progress=False) as game:
+        ProxySPEX(n=12, random_state=0).recover(60, game)
+    with pytest.raises(TypeError, match="rebuild needs approximator to be an approximator of"):
+        rebuild(path, approximator=given)
 
 
 @pytest.mark.parametrize("stop", [40, 200])

@@ -44,4 +44,4 @@ def split(text: bytes, parts: int) -> list[bytes]:
         [b'ab', b'cd', b'ef']
     """
     width = len(text) // max(parts, 1)
-    return [text[start : start + width] for start in range(0, parts * width, width)]
+    return [text[i * width : (i + 1) * width] for i in range(parts)]

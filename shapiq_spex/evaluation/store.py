@@ -256,7 +256,8 @@ class Store:
 def _settings(run: Mapping[str, Any]) -> tuple[Any, ...]:
     """What makes a run another one."""
     bill = run.get("bill", {})
-    return bill.get("method"), bill.get("settings"), bill.get("budget"), run.get("read")
+    asked = [bill.get(name) for name in ("method", "settings", "budget", "tolerance")]
+    return *asked, run.get("read")
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:

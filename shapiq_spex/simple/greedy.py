@@ -77,7 +77,8 @@ class GreedyAblation(Ablation):
             removed, current = (*removed, left[best]), float(values[best])
         players = ", ".join(map(str, removed))
         way = "lower" if current < full else "higher"
-        note = f"without players {players} the value is {abs(full - current):.3g} {way}"
+        change = "unchanged" if current == full else f"{abs(full - current):.3g} {way}"
+        note = f"without players {players} the value is {change}"
         changes: dict[tuple[int, ...], float] = {
             (i,): -weight for i, weight in enumerate(weights.tolist())
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ def precision(
 
     Raises:
         ValueError: If a player is unknown or a group has fewer than two.
+        TypeError: If a group is no list of players.
     """
     groups = [_group(result, players) for players in annotated]
     marked, n = frozenset[int]().union(*groups), result.series.n
@@ -58,6 +60,12 @@ def precision(
 
 
 def _group(result: Recovery, players: Sequence[int | str]) -> frozenset[int]:
+    if isinstance(players, str) or not isinstance(players, Iterable):
+        msg = (
+            "annotated needs groups of players that belong together, such as [(0, 1), (2, 3)], got "
+            f"{players!r} for a group."
+        )
+        raise TypeError(msg)
     group = frozenset(result.players(players))
     if len(group) < 2:
         msg = f"an annotated group needs two players or more, got {list(players)!r}."

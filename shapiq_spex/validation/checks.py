@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shapiq_spex.checks import whole
+from shapiq_spex.methods import checked_approximator
 from shapiq_spex.spectral.refit import ridge_refit
 from shapiq_spex.validation.annotation import precision
 from shapiq_spex.validation.curves import curves
@@ -54,8 +55,10 @@ def validate(
       finds it again with other seeds. For those the game is asked if a fifth of the budget pays
       for a whole run; else games drawn from the result stand in ("simulated"); see
       :mod:`shapiq_spex.validation.stability`.
-    - Null control: how many significant interactions the same method reports on the same masks
-      where the values are shuffled, and in an additive game with the same main effects.
+    - Null control: how many significant interactions the same method reports on as many masks
+      where the values are shuffled, and in an additive game with the same main effects. The masks
+      are those of the result unless the method chooses them by their values or stopped at a
+      tolerance; see :func:`shapiq_spex.validation.nulls.null_control`.
     - Annotation: whether the reported interactions lie within groups of players known to belong
       together, and whether the strongest interactions are made of these players.
 
@@ -76,13 +79,15 @@ def validate(
         annotated: Groups of players, by number or name.
         index: Index that says which interactions are strongest; the result's own if left out.
         max_order: Likewise, at least 2.
-        approximator: The method that runs again; that of the result's ledger if left out.
+        approximator: The method that runs again, for as many players and with no more coalitions
+            than the result; that of the result's ledger if left out.
         random_state: Seed of everything random.
 
     Raises:
         ValueError: If a number is not whole, the game has another number of players, an annotated
-            player is unknown, or the method of the result is.
-        TypeError: If the game is none.
+            player is unknown, the method of the result is, or the approximator does not fit the
+            result.
+        TypeError: If the game, the approximator or an annotated group is none.
             Exceptions of the game pass through.
 
     Example:
@@ -100,10 +105,10 @@ def validate(
     budget, contexts = whole("validate", "budget", budget, 0), checked_contexts(contexts)
     top, repeats = whole("validate", "top", top, 0), whole("validate", "repeats", repeats, 0)
     _check_game(result, game)
-    rng = np.random.default_rng(random_state)
+    method = _method(result, approximator, repeats)
+    rng = np.random.default_rng(whole("validate", "random_state", random_state, 0))
     index = index or ("BII" if result.index in ("SV", "BV") else result.index)
     max_order = max(2, result.max_order if max_order is None else max_order)
-    method = (approximator or same_method(result)) if repeats else None
     how: dict[str, Any] = {"index": index, "max_order": max_order}
     reported = result.to_frame(**how, min_order=2, significant=True)["interaction"].tolist()[:MOST]
     reported = reported or strongest(result, MOST, **how)
@@ -141,3 +146,22 @@ def _check_game(result: Recovery, game: Any) -> None:
     if players != n:
         msg = f"validate needs the game of the result, with n={n} players, but it has {players}."
         raise ValueError(msg)
+
+
+def _method(result: Recovery, given: Any, repeats: int) -> SpectralApproximator | None:
+    """What runs again, None if nothing does."""
+    if given is None and not repeats:
+        return None
+    method = same_method(result) if given is None else checked_approximator("validate", given)
+    name, n, least = type(method).__name__, result.series.n, method.least_budget
+    if method.n != n:
+        msg = f"validate needs an approximator for the n={n} players of the result, got {name} "
+        msg += f"for n={method.n}."
+        raise ValueError(msg)
+    if least > result.n_evaluations:
+        msg = (
+            f"validate runs the approximator with as many coalitions as the result has, "
+            f"{result.n_evaluations}, but {name} needs at least {least} for n={n} players."
+        )
+        raise ValueError(msg)
+    return method if repeats else None

@@ -1,4 +1,4 @@
-"""What the same masks would have shown by chance. Nothing is paid."""
+"""What as many masks would have shown by chance. Nothing is paid."""
 
 from __future__ import annotations
 
@@ -41,7 +41,13 @@ def null_control(
     repeats: int,
     rng: np.random.Generator,
 ) -> Nulls:
-    """Recover games without interactions from the same masks, and count what is reported.
+    """Recover games without interactions from as many masks, and count what is reported.
+
+    They are the masks of the result if the approximator is its own and draws all of them before it
+    sees a value. They are others if it chooses masks by their values, as the choice of `explain`
+    and greedy ablation do, and if the result stopped at a tolerance before its budget was spent:
+    the first masks of a large plan are not those of a small one. Values are then dealt out to the
+    other masks, too.
 
     Args:
         result: What was recovered.

@@ -80,7 +80,7 @@ def spot_check(
     else:
         sets = [result.players(players) for players in interactions]
     purse = Purse(game, result, budget)
-    rng = np.random.default_rng(random_state)
+    rng = np.random.default_rng(whole("spot_check", "random_state", random_state, 0))
     return spots(result, purse, sets, count=purse.left, contexts=contexts, rng=rng)
 
 

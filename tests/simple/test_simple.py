@@ -153,6 +153,15 @@ def test_greedy_ablation_is_its_definition():
     assert f"without players {', '.join(map(str, removed))} " in note
 
 
+@pytest.mark.parametrize(
+    ("slope", "said"), [(0.0, "unchanged"), (2.0, "2 lower"), (-2.0, "2 higher")]
+)
+def test_greedy_ablation_says_how_the_value_changes(slope, said):
+    note = GreedyAblation(n=5, steps=1).recover(20, lambda x: slope * x[:, 3] + 1.0).reason
+    assert note.startswith("without players ")
+    assert note.endswith(f" the value is {said}")
+
+
 # ---------------------------------------------------------------------- where they fail
 def test_leave_one_out_cannot_tell_together_from_each_alone():
     both = LeaveOneOut(n=N, index="SV", random_state=0).recover(

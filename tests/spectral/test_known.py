@@ -6,6 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shapiq_spex.evaluation import keys as stored
+from shapiq_spex.spectral.coalitions import PackedCoalitions
 from shapiq_spex.spectral.known import Known, keys_of
 from shapiq_spex.spectral.walsh import table_index
 
@@ -26,3 +28,12 @@ def test_what_is_known_is_a_dictionary(seed, n, batches):
     assert dict(zip(map(tuple, known.coalitions), known.values, strict=True)) == slow
     keys = keys_of(known.coalitions)
     assert len(set(keys)) == len(keys) == len(slow)
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 70), m=st.integers(0, 9))
+def test_the_keys_of_a_store_and_of_packed_coalitions_are_the_same(seed, n, m):
+    rows = np.random.default_rng(seed).random((m, n)) < 0.5
+    keys = keys_of(rows)
+    assert keys == stored.keys_of(rows)
+    assert keys == [bytes(key) for key in PackedCoalitions.of(rows).keys]
+    np.testing.assert_array_equal(stored.coalitions_of(keys, n), rows)

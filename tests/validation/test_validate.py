@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import naive
 from approximators import random_table, sparse_game
 from fakes import FakeScorer
-from shapiq_spex import Evaluator, FourierSeries, ProxySPEX, TextGame
-from shapiq_spex.simple import LeaveOneOut
+from shapiq_spex import SPEX, Evaluator, FourierSeries, ProxySPEX, TextGame
+from shapiq_spex.simple import LeaveOneOut, PairwiseAblation
 from shapiq_spex.spectral.walsh import table_index
 from shapiq_spex.validation import curves as curves_
 from shapiq_spex.validation import spot_check, validate
@@ -254,6 +254,12 @@ def test_a_result_without_interactions_is_validated():
     assert len(validate(constant, lambda x: np.ones(len(x)), budget=60, repeats=1).spots) == 0
 
 
+class Costly(ProxySPEX):
+    @property
+    def least_budget(self):
+        return 401
+
+
 @pytest.mark.parametrize(
     ("settings_", "said"),
     [
@@ -264,18 +270,43 @@ def test_a_result_without_interactions_is_validated():
         ({"annotated": [(0,)]}, "two players or more"),
         ({"annotated": [(0, 99)]}, "from 0 to 11, each one once, got 99"),
         ({"annotated": [("a", "b")]}, "from 0 to 11, each one once, got 'a'"),
+        ({"annotated": [0, 1]}, "annotated needs groups of players .*, got 0 for a group"),
+        ({"annotated": ["ab"]}, "annotated needs groups of players .*, got 'ab' for a group"),
+        ({"random_state": -1}, "random_state to be a whole number of at least 0, got -1"),
+        ({"random_state": "x"}, "random_state to be a whole number of at least 0, got 'x'"),
+        ({"approximator": object()}, "this package made for n players, .*, got <object"),
+        ({"approximator": SPEX}, "this package made for n players, .*, got <class .*SPEX"),
+        ({"approximator": SPEX, "repeats": 0}, "this package made for n players"),
+        ({"approximator": ProxySPEX(n=11)}, "the n=12 players of the result, got ProxySPEX for n="),
+        ({"approximator": Costly(n=N)}, "as the result has, 400, but Costly needs at least 401"),
     ],
 )
 def test_bad_input_gets_a_sentence_before_anything_is_paid(found, settings_, said):
     game = Counted()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((TypeError, ValueError), match=said):
         validate(found, game, **settings_)
     assert game.rows == []
 
 
-def test_players_of_a_spot_check_are_checked(found):
-    with pytest.raises(ValueError, match="each one once, got 3"):
-        spot_check(found, sparse_game, interactions=[(3, 3)])
+def test_an_approximator_of_too_large_a_least_budget_is_refused_before_anything_is_paid():
+    result = ProxySPEX(n=30, random_state=0).recover(100, lambda x: x[:, 0] * 1.0)
+    game = Counted(n=30)
+    with pytest.raises(ValueError, match="has, 100, but PairwiseAblation needs at least 466"):
+        validate(result, game, approximator=PairwiseAblation(n=30))
+    assert game.rows == []
+
+
+@pytest.mark.parametrize(
+    ("settings_", "said"),
+    [
+        ({"interactions": [(3, 3)]}, "each one once, got 3"),
+        ({"interactions": [0, 1]}, "players need to come as a list .*, got 0"),
+        ({"random_state": -1}, "random_state to be a whole number of at least 0, got -1"),
+    ],
+)
+def test_what_a_spot_check_is_given_is_checked(found, settings_, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        spot_check(found, sparse_game, **settings_)
 
 
 def test_another_game_and_an_unknown_method_are_refused(found):
