@@ -229,6 +229,54 @@ def test_the_identity_tells_games_apart():
     assert game_of(value="loss", points=2).identity == game_of().identity
 
 
+class Twice(nn.Module):
+    """The same layer run twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.line, self.head = nn.Linear(36, 36), nn.Linear(36, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.line(functional.relu(self.line(x.flatten(1)))))
+
+
+class Tied(nn.Module):
+    """Two layers that share their weights and not their biases."""
+
+    def __init__(self):
+        super().__init__()
+        self.line, self.other, self.head = nn.Linear(36, 36), nn.Linear(36, 36), mlp()
+        self.other.weight = self.line.weight
+
+    def forward(self, x):
+        return self.head(self.other(functional.relu(self.line(x.flatten(1)))))
+
+
+def at_two_places():
+    line = nn.Linear(36, 36)
+    return nn.Sequential(nn.Flatten(), line, nn.ReLU(), line, nn.Linear(36, CLASSES))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, None])
+def test_a_layer_at_two_places_is_one_layer(at_once):
+    sets = some_sets()
+    game = game_of(at_two_places, at_once=at_once)
+    before = game.identity
+    found = game.outputs(sets)
+    np.testing.assert_allclose(found, game_of(Twice).outputs(sets), rtol=0, atol=1e-5)
+    again = game_of(at_two_places, at_once=at_once).outputs(sets[::-1])[::-1]
+    np.testing.assert_allclose(found, again, rtol=0, atol=1e-5)
+    assert game.identity == before
+
+
+@pytest.mark.parametrize("at_once", [1, None])
+def test_weights_of_two_layers_are_moved_together(at_once):
+    found = game_of(Tied, at_once=at_once).outputs(some_sets()).reshape(-1, 3, 5)
+    for row, members in zip(found, some_sets(), strict=True):
+        right = measures_of(alone(Tied, members, 0, lr=0.05), images(5, 1)[1])
+        np.testing.assert_allclose(row, right, rtol=0, atol=1e-5 * max(1, np.abs(right).max()))
+
+
 class Wandering(nn.Module):
     """Its path depends on its inputs, which vmap cannot follow."""
 

@@ -32,6 +32,7 @@ class StackedModels:
             for name, weight in trainable(module).items()
         }
         self._module, self._count, self._loss = module, count, loss
+        self._places = _places(module)
 
     def gradients(self, x: Any, y: Any, counts: Any) -> Weights:
         """Return the gradients of the mean losses.
@@ -54,17 +55,23 @@ class StackedModels:
             for piece in x.split(block):
 
                 def run(weights: Weights, piece: Any = piece) -> Any:
-                    return torch.func.functional_call(self._module, weights, (piece,))
+                    return self._call(weights, piece)
 
                 parts.append(self._each(run, self.weights))
         found = torch.cat(parts, dim=1)
         return found.reshape(*found.shape[:2], -1)
 
     def _mean_loss(self, weights: Weights, x: Any, y: Any, counts: Any) -> Any:
+        losses = self._loss(self._call(weights, x), y)
+        return (losses * counts).sum() / counts.sum().clamp(min=1)
+
+    def _call(self, weights: Weights, x: Any) -> Any:
+        """The outputs with these weights, each given under the name of every place it has."""
         from torch.func import functional_call
 
-        losses = self._loss(functional_call(self._module, weights, (x,)), y)
-        return (losses * counts).sum() / counts.sum().clamp(min=1)
+        given = {place: weights[name] for place, name in self._places.items() if name in weights}
+        # Tied by torch, the weights of a layer that is there twice would not be put back.
+        return functional_call(self._module, given, (x,), tie_weights=False)
 
     def _each(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function of each model's slice of the arguments; without vmap where there is one."""
@@ -154,6 +161,16 @@ def class_loss(outputs: Any, targets: Any) -> Any:
 def squared_loss(outputs: Any, targets: Any) -> Any:
     """Squared error of each example."""
     return (outputs.reshape(targets.shape) - targets) ** 2
+
+
+def _places(module: Any) -> dict[str, str]:
+    """The name of each weight in each layer that has it, and its name among the weights."""
+    names = {id(weight): name for name, weight in module.named_parameters()}
+    return {
+        f"{path}.{own}" if path else own: names[id(weight)]
+        for path, layer in module.named_modules()
+        for own, weight in layer.named_parameters(recurse=False, remove_duplicate=False)
+    }
 
 
 def trainable(module: Any) -> Weights:
