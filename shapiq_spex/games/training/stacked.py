@@ -10,7 +10,20 @@ if TYPE_CHECKING:
 
     Weights = dict[str, Any]  # tensors by name; stacked: the models along the first axis
 
-__all__ = ["Optimizer", "StackedModels", "class_loss", "squared_loss", "trainable"]
+__all__ = [
+    "NotTogetherError",
+    "Optimizer",
+    "StackedModels",
+    "called",
+    "class_loss",
+    "squared_loss",
+    "tensors_of",
+    "trainable",
+]
+
+
+class NotTogetherError(RuntimeError):
+    """The models can only be trained one after another."""
 
 
 class StackedModels:
@@ -32,7 +45,8 @@ class StackedModels:
             for name, weight in trainable(module).items()
         }
         self._module, self._count, self._loss = module, count, loss
-        self._places = _places(module)
+        # Their own: a forward pass may move them, as that of a spectral norm does.
+        self._buffers = {name: each.clone() for name, each in module.named_buffers()}
 
     def gradients(self, x: Any, y: Any, counts: Any) -> Weights:
         """Return the gradients of the mean losses.
@@ -55,23 +69,15 @@ class StackedModels:
             for piece in x.split(block):
 
                 def run(weights: Weights, piece: Any = piece) -> Any:
-                    return self._call(weights, piece)
+                    return called(self._module, {**self._buffers, **weights}, piece)
 
                 parts.append(self._each(run, self.weights))
         found = torch.cat(parts, dim=1)
         return found.reshape(*found.shape[:2], -1)
 
     def _mean_loss(self, weights: Weights, x: Any, y: Any, counts: Any) -> Any:
-        losses = self._loss(self._call(weights, x), y)
+        losses = self._loss(called(self._module, {**self._buffers, **weights}, x), y)
         return (losses * counts).sum() / counts.sum().clamp(min=1)
-
-    def _call(self, weights: Weights, x: Any) -> Any:
-        """The outputs with these weights, each given under the name of every place it has."""
-        from torch.func import functional_call
-
-        given = {place: weights[name] for place, name in self._places.items() if name in weights}
-        # Tied by torch, the weights of a layer that is there twice would not be put back.
-        return functional_call(self._module, given, (x,), tie_weights=False)
 
     def _each(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function of each model's slice of the arguments; without vmap where there is one."""
@@ -84,13 +90,9 @@ class StackedModels:
         try:
             return vmap(function)(*arguments)
         except RuntimeError as error:
-            if "vmap" not in str(error):
+            if "vmap" not in str(error) and "Batching rule" not in str(error):
                 raise
-            msg = (
-                f"{type(self._module).__name__} cannot be trained many at once "
-                f"({str(error).splitlines()[0]}); with at_once=1 it is trained one after another."
-            )
-            raise RuntimeError(msg) from error
+            raise NotTogetherError from error
 
 
 @dataclass(frozen=True)
@@ -163,14 +165,24 @@ def squared_loss(outputs: Any, targets: Any) -> Any:
     return (outputs.reshape(targets.shape) - targets) ** 2
 
 
-def _places(module: Any) -> dict[str, str]:
-    """The name of each weight in each layer that has it, and its name among the weights."""
-    names = {id(weight): name for name, weight in module.named_parameters()}
-    return {
-        f"{path}.{own}" if path else own: names[id(weight)]
+def called(module: Any, tensors: Weights, x: Any) -> Any:
+    """What a module makes of x with these weights and buffers; it is left as it is."""
+    from torch.func import functional_call
+
+    names = {id(tensor): name for name, tensor in tensors_of(module).items()}
+    given = {
+        f"{path}.{own}" if path else own: tensors[names[id(tensor)]]
         for path, layer in module.named_modules()
-        for own, weight in layer.named_parameters(recurse=False, remove_duplicate=False)
+        for own, tensor in {**layer._parameters, **layer._buffers}.items()
+        if tensor is not None and names[id(tensor)] in tensors
     }
+    # Tied by torch, the weights of a layer that is there twice would not be put back.
+    return functional_call(module, given, (x,), tie_weights=False)
+
+
+def tensors_of(module: Any) -> Weights:
+    """The weights and buffers of a module, by the first of their names."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 def trainable(module: Any) -> Weights:
