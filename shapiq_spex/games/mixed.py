@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -74,7 +76,8 @@ class MixedGame(RememberingGame):
         keeps_values: True: nothing is gained by asking in small portions, or by a cache in front.
 
     Raises:
-        TypeError: If the game is neither of the two, or its metric predicts the text's own tokens.
+        TypeError: If the text is no string, if the game is neither of the two, or if its metric
+            predicts the text's own tokens.
         ValueError: If the game is not about this one text.
 
     Examples:
@@ -206,30 +209,42 @@ def _retrained(
 
 
 class _Plain:
-    """Cuts a text at white space, so that words can be taken out of it."""
+    """Cuts a text at white space, so that words can be taken out of it; all of them give it back.
+
+    White space between words goes with the word after it; that at the two ends stays.
+    """
 
     mask_id, max_tokens, empty_id = None, None, -1
 
     def __init__(self, text: str) -> None:
-        self._pieces = text.split()
+        inner = text.strip()
+        start = text.index(inner)
+        self._ends = text[:start], text[start + len(inner) :]
+        stops = [stop for _, stop in _words(text)]
+        self._spaced = [text[a:b] for a, b in pairwise([start, *stops])]
 
     @property
     def identity(self) -> dict[str, Any]:
         return {"pieces": "white space"}
 
     def encode(self, text: str) -> Encoding:
-        spans, end = [], 0
-        for piece in text.split():
-            start = text.index(piece, end)
-            end = start + len(piece)
-            spans.append((start, end))
-        return Encoding(tuple(range(len(spans))), tuple(spans), (False,) * len(spans))
+        spans = tuple(_words(text))
+        return Encoding(tuple(range(len(spans))), spans, (False,) * len(spans))
 
     def decode(self, sequence: Sequence[int]) -> str:
-        return " ".join(self._pieces[i] for i in sequence if i >= 0)
+        words = "".join(self._spaced[i] for i in sequence if i >= 0)
+        return words.lstrip().join(self._ends)
+
+
+def _words(text: str) -> list[tuple[int, int]]:
+    """Where each word begins and ends."""
+    return [found.span() for found in re.finditer(r"\S+", text)]
 
 
 def _check(text: str, game: Any) -> None:
+    if not isinstance(text, str):
+        msg = f"MixedGame needs the text as a string, not as a {type(text).__name__}."
+        raise TypeError(msg)
     if isinstance(game, ComponentGame):
         fits = game._local.tokenizer is not None and [*map(tuple, game._inputs)] == [
             tuple(game._local.encode(text).ids)

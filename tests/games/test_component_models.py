@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -25,6 +26,7 @@ from games.small_components import (
 from games.tiny_models import torch, transformers
 from shapiq_spex import ComponentGame
 from shapiq_spex.games import (
+    ChoiceMetric,
     ClassMetric,
     MeanAblation,
     NextTokenMetric,
@@ -226,6 +228,9 @@ def test_experts_are_no_mlp_but_their_heads_are_players():
 @pytest.mark.parametrize(
     ("settings", "error", "sentence"),
     [
+        ({"layers": 1.0}, ValueError, "layers of this model are numbered 0 to 2, but got 1.0"),
+        ({"layers": -1}, ValueError, "layers of this model are numbered 0 to 2, but got -1"),
+        ({"layers": "all"}, ValueError, "layers of this model are numbered 0 to 2, but got 'all'"),
         ({"layers": [3]}, ValueError, "layers of this model are numbered 0 to 2"),
         ({"removal": "noise"}, ValueError, "removal can be zero, mean, resample"),
         ({"removal": ZeroAblation}, TypeError, "an object such as ZeroAblation"),
@@ -240,9 +245,61 @@ def test_bad_settings_get_a_sentence(settings, error, sentence):
         make(**settings)
 
 
+CAUSAL, MASKED, CLASSES = (
+    partial(model_of, kind, auto)
+    for kind, auto in [
+        ("gpt2", "AutoModelForCausalLM"),
+        ("bert", "AutoModelForMaskedLM"),
+        ("bert", "AutoModelForSequenceClassification"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("build", "metric", "sentence"),
+    [
+        (MASKED, NextTokenMetric(), "BertForMaskedLM is no causal .* NextTokenMetric has nothing"),
+        (MASKED, ChoiceMetric([3, 5]), "BertForMaskedLM is no causal .* ChoiceMetric has nothing"),
+        (partial(model_of, "bert"), NextTokenMetric(), "BertModel is no causal language model"),
+        (partial(model_of, "gpt2"), NextTokenMetric(), "needs logits with .*AutoModelForCausalLM"),
+        (
+            partial(model_of, "gpt2"),
+            ChoiceMetric([3, 5]),
+            "needs logits with 3 axes, .* gives none",
+        ),
+        (partial(model_of, "bert"), ClassMetric(), "needs logits with 2 axes, .* gives none"),
+        (CAUSAL, ClassMetric(), r"2 axes, but the model gives those of shape \(.*, 60\)"),
+        (CAUSAL, ChoiceMetric([3, 3]), r"choices that differ, but \[3, 3\]"),
+        (CAUSAL, ChoiceMetric([3, 60]), "choices hold the token id 60, .* ids 0 to 59"),
+        (CAUSAL, ChoiceMetric([3, -1]), "choices hold the token id -1"),
+        (CLASSES, NextTokenMetric(), "BertForSequenceClassification is no causal"),
+    ],
+)
+def test_a_metric_for_another_kind_of_model_is_refused(build, metric, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(model=build(), metric=metric).grand_coalition_value  # noqa: B018
+
+
+def test_numbers_of_numpy_are_numbers():
+    names = [player.name for player in make(layers=[1, 2]).players]
+    for layers in (np.array([1, 2]), range(1, 3), (np.int64(2), np.int32(1))):
+        assert [player.name for player in make(layers=layers).players] == names
+    for layers in (2, np.int64(2)):
+        assert [player.name for player in make(layers=layers).players] == names[4:]
+    own, theirs = (
+        make(model=CAUSAL(), metric=ChoiceMetric(choices)) for choices in ([3, 5], np.array([3, 5]))
+    )
+    assert json.dumps(own.identity) == json.dumps(theirs.identity)
+    np.testing.assert_array_equal(own(some(own)), theirs(some(own)))
+    with pytest.raises(ValueError, match="a list of token ids or texts"):
+        ChoiceMetric([3.0, 5])
+
+
 @pytest.mark.parametrize(
     ("inputs", "sentence"),
     [
+        ([(5, 60), (7,)], "inputs hold the token id 60, .* has the ids 0 to 59"),
+        ([(5, -1)], "inputs hold the token id -1"),
         ([], "needs inputs as a list of texts"),
         ("a text", "needs inputs as a list of texts"),
         (["a text"], "were|was given inputs as texts and a model object"),

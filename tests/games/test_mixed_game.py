@@ -17,6 +17,7 @@ from shapiq_spex.games import (
     ClassMetric,
     MeanAblation,
     NextTokenMetric,
+    Prompt,
 )
 
 TEXT = "the film never fails"
@@ -156,6 +157,24 @@ def test_words_and_examples_go_as_one_at_a_time():
     np.testing.assert_allclose(game(rows), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "text", ["not bad ", "a\nb not bad", "\n\n not\t\tbad\u2003film \n", " dull", "a  b  c d"]
+)
+def test_the_white_space_of_the_text_stays_between_its_words(text):
+    letters = make_pipeline(CountVectorizer(analyzer="char"), LogisticRegression())
+    labels = ["bad\n", "not\t", " a\u2003", "b  "], [1, 0, 1, 0]
+    of_letters = TrainingGame.from_sklearn(letters, *labels, [text], [0], progress=False)
+    game = MixedGame(text, of_letters, progress=False)
+    plain = game._text.scorer
+    assert plain.decode(range(len(text.split()))) == text
+    whole = np.ones((1, game.n_players), dtype=bool)
+    np.testing.assert_array_equal(game(whole), of_letters(np.ones((1, 4), dtype=bool)))
+    ends = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    for number, word in enumerate(text.split()):
+        assert plain.decode([number]) == word.join(ends)
+    assert plain.decode([-1]) == "".join(ends)
+
+
 def test_no_training_set_is_trained_on_twice_for_the_texts():
     training = of_examples(players=list("aabbcc"), value="loss")
     trained = []
@@ -194,6 +213,8 @@ def of_training_of_one_word():
 def test_bad_input_is_refused_in_a_sentence():
     with pytest.raises(TypeError, match="needs a ComponentGame or a TrainingGame, not TextGame"):
         MixedGame(TEXT, TextGame(TEXT, FakeScorer()))
+    with pytest.raises(TypeError, match="needs the text as a string, not as a Prompt"):
+        MixedGame(Prompt(TEXT).keep("film"), of_examples())
     with pytest.raises(ValueError, match="about the one text 'another'.*only input or test point"):
         MixedGame("another", of_examples())
     with pytest.raises(ValueError, match="removed by 'delete' only, not 'mask'"):

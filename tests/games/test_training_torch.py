@@ -229,6 +229,54 @@ def test_the_identity_tells_games_apart():
     assert game_of(value="loss", points=2).identity == game_of().identity
 
 
+class Twice(nn.Module):
+    """The same layer run twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.line, self.head = nn.Linear(36, 36), nn.Linear(36, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.line(functional.relu(self.line(x.flatten(1)))))
+
+
+class Tied(nn.Module):
+    """Two layers that share their weights and not their biases."""
+
+    def __init__(self):
+        super().__init__()
+        self.line, self.other, self.head = nn.Linear(36, 36), nn.Linear(36, 36), mlp()
+        self.other.weight = self.line.weight
+
+    def forward(self, x):
+        return self.head(self.other(functional.relu(self.line(x.flatten(1)))))
+
+
+def at_two_places():
+    line = nn.Linear(36, 36)
+    return nn.Sequential(nn.Flatten(), line, nn.ReLU(), line, nn.Linear(36, CLASSES))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, None])
+def test_a_layer_at_two_places_is_one_layer(at_once):
+    sets = some_sets()
+    game = game_of(at_two_places, at_once=at_once)
+    before = game.identity
+    found = game.outputs(sets)
+    np.testing.assert_allclose(found, game_of(Twice).outputs(sets), rtol=0, atol=1e-5)
+    again = game_of(at_two_places, at_once=at_once).outputs(sets[::-1])[::-1]
+    np.testing.assert_allclose(found, again, rtol=0, atol=1e-5)
+    assert game.identity == before
+
+
+@pytest.mark.parametrize("at_once", [1, None])
+def test_weights_of_two_layers_are_moved_together(at_once):
+    found = game_of(Tied, at_once=at_once).outputs(some_sets()).reshape(-1, 3, 5)
+    for row, members in zip(found, some_sets(), strict=True):
+        right = measures_of(alone(Tied, members, 0, lr=0.05), images(5, 1)[1])
+        np.testing.assert_allclose(row, right, rtol=0, atol=1e-5 * max(1, np.abs(right).max()))
+
+
 class Wandering(nn.Module):
     """Its path depends on its inputs, which vmap cannot follow."""
 
@@ -241,12 +289,103 @@ class Wandering(nn.Module):
         return y if y.sum().item() > 0 else y * 1.0
 
 
-def test_a_module_that_vmap_cannot_train_is_trained_alone():
-    with pytest.raises(RuntimeError, match="Wandering cannot be trained many at once.*at_once=1"):
-        game_of(Wandering)(some_sets())
-    values = game_of(Wandering, at_once=1)(some_sets())
-    right = measures_of(alone(Wandering, some_sets()[3], 0, lr=0.05), images(5, 1)[1])
-    assert values[3] == pytest.approx(right[0].mean(), abs=1e-5)
+class Recurrent(nn.Module):
+    """Reads the rows of an image in turn."""
+
+    def __init__(self, layer=nn.LSTM):
+        super().__init__()
+        self.layer, self.head = layer(6, 5, batch_first=True), nn.Linear(5, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.layer(x[:, 0])[0][:, -1])
+
+
+ONE_BY_ONE = {
+    "path": Wandering,
+    "lstm": Recurrent,
+    "gru": lambda: Recurrent(nn.GRU),
+    "rnn": lambda: Recurrent(nn.RNN),
+}
+
+
+@pytest.mark.parametrize("make", ONE_BY_ONE.values(), ids=ONE_BY_ONE)
+def test_a_module_that_vmap_cannot_train_is_trained_alone(make, monkeypatch):
+    sets, game = some_sets(), game_of(make)
+    found = game.outputs(sets).reshape(-1, 3, 5)
+    for row, members in zip(found, sets, strict=True):
+        right = measures_of(alone(make, members, 0, lr=0.05), images(5, 1)[1])
+        np.testing.assert_allclose(row, right, rtol=0, atol=1e-5 * max(1, np.abs(right).max()))
+    monkeypatch.setattr(torch.func, "vmap", None)  # not tried again
+    np.testing.assert_array_equal(game.outputs(~sets)[0], found[1].ravel())
+
+
+def spectral():
+    norm = nn.utils.parametrizations.spectral_norm
+    return nn.Sequential(nn.Flatten(), norm(nn.Linear(36, 5)), nn.Tanh(), nn.Linear(5, CLASSES))
+
+
+def test_what_a_forward_pass_moves_starts_anew_for_every_set():
+    sets = some_sets()
+    game = game_of(spectral, batch_size=5)
+    before = game.identity
+    found = game.outputs(sets)
+    assert game.identity == before
+    again = game_of(spectral, batch_size=5, at_once=1).outputs(sets[::-1])[::-1]
+    np.testing.assert_array_equal(found, again)
+    for row, members in zip(found.reshape(-1, 3, 5), sets, strict=True):
+        scores = alone(spectral, members, 0, lr=0.05, batch_size=5)
+        right = measures_of(scores, images(5, 1)[1])
+        np.testing.assert_allclose(row, right, rtol=0, atol=1e-5 * max(1, np.abs(right).max()))
+
+
+class Changed(nn.Module):
+    """Hidden units to which a function is applied."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.line, self.head, self.change = nn.Linear(36, 8), nn.Linear(8, CLASSES), change
+
+    def forward(self, x):
+        return self.head(self.change(self.line(x.flatten(1)), self.training))
+
+
+CHANCE = {
+    "dropout": lambda h, training: functional.dropout(h, 0.5, training),
+    "rare": lambda h, training: functional.dropout(h, 1e-4, training),
+    "noise": lambda h, _training: h + torch.randn(h.shape[1:]),
+    "of all": lambda h, _training: h * (torch.rand([]) > 0.01),
+    "numpy": lambda h, _training: h + float(np.random.rand()),  # noqa: NPY002
+}
+MIXING = {
+    "centred": lambda h, _training: h - h.mean(0),
+    "scaled": lambda h, _training: h / (h.std(0, unbiased=False) + 0.1),
+    "functional": lambda h, _training: functional.batch_norm(h, None, None, training=True),
+}
+
+
+@pytest.mark.parametrize("change", CHANCE.values(), ids=CHANCE)
+def test_chance_that_no_layer_tells_of_is_refused(change):
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match="cannot train Changed: dropped units would make values"):
+        game_of(lambda: Changed(change))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("change", MIXING.values(), ids=MIXING)
+def test_statistics_of_a_batch_that_no_layer_tells_of_are_refused(change):
+    with pytest.raises(ValueError, match="cannot train Changed: its statistics would mix"):
+        game_of(lambda: Changed(change))
+
+
+def test_chance_that_comes_late_is_refused_where_vmap_sees_it():
+    change = lambda h, _training: functional.dropout(h, 0.5) if len(h) == 2 else h  # noqa: E731
+    with pytest.raises(ValueError, match="cannot train Changed: dropped units would make values"):
+        game_of(lambda: Changed(change), batch_size=2)(some_sets())
+
+
+def test_no_chance_and_each_example_by_itself_is_trained():
+    game_of(lambda: Changed(lambda h, training: functional.dropout(h, 0.0, training)))
+    game_of(lambda: Changed(lambda h, _training: (h - h.mean(1, keepdim=True)) / h.std(1)[:, None]))
 
 
 BAD = {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, index
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from shapiq_spex.games.models.local import text_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Anatomy", "Component", "ComponentPlayer", "Components", "make_component_players"]
 
@@ -117,7 +118,7 @@ class Anatomy:
 
 
 def make_component_players(
-    anatomy: Anatomy, players: Components, layers: Iterable[int] | None = None
+    anatomy: Anatomy, players: Components, layers: Iterable[int] | int | None = None
 ) -> tuple[ComponentPlayer, ...]:
     """Return the players that ``players`` stands for, in order.
 
@@ -126,7 +127,7 @@ def make_component_players(
         players: "heads", "attentions", "mlps", "neurons" or "layers": each of them is a player. Or
             a list, in which such a word stands for all of its kind, a name such as "L2.H5" for one
             component and a list of names for a group. Or a dictionary of groups {name: list}.
-        layers: The layers that the words for kinds are about; by default all.
+        layers: The layers, or the one layer, that the words for kinds are about; by default all.
 
     Raises:
         ValueError: If there is no such component or layer, if a component belongs to two players,
@@ -171,13 +172,17 @@ def _part(module: Any, path: str) -> Any | None:
     return found if hasattr(found, "in_features") or hasattr(found, "nx") else None
 
 
-def _chosen_layers(anatomy: Anatomy, layers: Iterable[int] | None) -> list[int]:
+def _chosen_layers(anatomy: Anatomy, layers: Iterable[int] | int | None) -> list[int]:
     count = len(anatomy.layers)
-    chosen = list(range(count) if layers is None else layers)
-    if not all(isinstance(layer, int) and 0 <= layer < count for layer in chosen):
-        msg = f"The layers of this model are numbered 0 to {count - 1}, but got {chosen}."
+    given: Any = range(count) if layers is None else layers
+    try:
+        chosen = {index(layer) for layer in (given if isinstance(given, Iterable) else [given])}
+    except TypeError:
+        chosen = {-1}
+    if not chosen <= set(range(count)):
+        msg = f"The layers of this model are numbered 0 to {count - 1}, but got {given!r}."
         raise ValueError(msg)
-    return sorted(set(chosen))
+    return sorted(chosen)
 
 
 def _players_of(anatomy: Anatomy, item: Any, layers: list[int]) -> list[ComponentPlayer]:

@@ -12,6 +12,7 @@ import numpy as np
 from shapiq_spex.games.components.ablated import AblatedModel
 from shapiq_spex.games.components.ablation import MeanAblation, ResampleAblation, ZeroAblation
 from shapiq_spex.games.components.anatomy import Anatomy, make_component_players
+from shapiq_spex.games.components.reading import check_vocabulary
 from shapiq_spex.games.contract import check_coalitions
 from shapiq_spex.games.memory import Memory, RememberingGame
 from shapiq_spex.games.models.encoders import packaged_minilm
@@ -64,7 +65,7 @@ class ComponentGame(RememberingGame):
         players: "heads", "attentions", "mlps", "neurons" or "layers"; a list of such words, of
             names such as "L2.H5", "L2.N7", "L2.ATTN", "L2.MLP", "L2", and of lists of names, each
             of them one player; or a dictionary of named groups.
-        layers: The layers that words for kinds are about; by default all.
+        layers: The layers, or the one layer, that words for kinds are about; by default all.
         removal: "zero"; "mean" (over all tokens of the inputs); "resample" (from another input);
             or an object: ``ZeroAblation(rescale=True)``, ``MeanAblation(reference)``,
             ``ResampleAblation(reference, random_state)``.
@@ -83,7 +84,8 @@ class ComponentGame(RememberingGame):
     Raises:
         ImportError: If torch or transformers is missing.
         ValueError: If the model is not covered, if players, removal or labels are unknown or
-            contradict each other, or if an input is empty or longer than the model reads.
+            contradict each other, if an input is empty or longer than the model reads, or if
+            it holds a token that the model does not know.
 
     Examples:
         >>> import pytest
@@ -107,7 +109,7 @@ class ComponentGame(RememberingGame):
         metric: Metric,
         *,
         players: Components = "heads",
-        layers: Iterable[int] | None = None,
+        layers: Iterable[int] | int | None = None,
         removal: AblationKind | Ablation = "zero",
         tokenizer: Any = None,
         batch_size: int = 64,
@@ -251,6 +253,8 @@ def _token_ids(local: LocalModel, inputs: Sequence[Any], name: str) -> list[tupl
         msg = f"{empty} of {len(encoded)} {name} have no token; leave them out."
         raise ValueError(msg)
     check_length(max(map(len, encoded)), local.max_tokens)
+    vocabulary = local.model.get_input_embeddings().num_embeddings
+    check_vocabulary([each for ids in encoded for each in ids], vocabulary, name)
     return encoded
 
 

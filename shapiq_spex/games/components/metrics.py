@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_ar
 
 import numpy as np
 
+from shapiq_spex.games.components.reading import (
+    as_ids,
+    check_causal,
+    check_vocabulary,
+    logits_of,
+    token_ids,
+)
 from shapiq_spex.games.models.encoders import POOLS, Pooling
 from shapiq_spex.games.models.scorers import check_choice, check_length
 
@@ -136,7 +143,7 @@ class ClassMetric(_LabelMetric):
     def logits(self, output: Any, rows: Rows) -> Any:
         """The model's logits."""
         del rows
-        return output.logits
+        return logits_of(self, output, axes=2)
 
 
 class ChoiceMetric(_LabelMetric):
@@ -148,7 +155,8 @@ class ChoiceMetric(_LabelMetric):
         value: As in `ClassMetric`; the probabilities are those among the choices.
 
     Raises:
-        ValueError: If the value is unknown, or a choice is not one token.
+        ValueError: If the value is unknown, if a choice is not one token of the model, if two are
+            the same, or if the model reads tokens with regard to later ones.
     """
 
     auto_class = "AutoModelForCausalLM"
@@ -163,19 +171,22 @@ class ChoiceMetric(_LabelMetric):
     ) -> None:
         """See the class."""
         super().__init__(labels, value)
-        self.choices = list(choices)
+        self.choices = as_ids(choices)
 
     def bind(self, local: LocalModel, inputs: Sequence[TokenIds]) -> Self:
         """Return this metric with its choices as token ids."""
         del inputs
+        check_causal(self, local)
         other = copy(self)
-        other.choices = [_one_token(local, choice) for choice in self.choices]
+        other.choices = [*token_ids(local, self.choices)]
         return other
 
     def logits(self, output: Any, rows: Rows) -> Any:
         """The logits of the choices after the last token."""
         del rows
-        return output.logits[:, -1, self.choices]
+        logits = logits_of(self, output, axes=3)
+        check_vocabulary(self.choices, logits.shape[-1], "choices")
+        return logits[:, -1, self.choices]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -256,7 +267,8 @@ class NextTokenMetric:
             nothing comes before it.
 
     Raises:
-        ValueError: If the value is unknown.
+        ValueError: If the value is unknown, if an input has no token that counts, or if the model
+            reads tokens with regard to later ones.
 
     Examples:
         >>> NextTokenMetric(span=slice(16, None)).identity
@@ -271,20 +283,20 @@ class NextTokenMetric:
         self.value, self.span = value, span
 
     def bind(self, local: LocalModel, inputs: Sequence[TokenIds]) -> Self:
-        """Check that something is to be predicted in every input."""
-        del local
+        """Check that something is to be predicted in every input, and is not seen."""
         if short := sum(not len(self._places(len(sequence))) for sequence in inputs):
             msg = (
                 f"NextTokenMetric has no token to predict in {short} of {len(inputs)} inputs; "
                 f"give longer ones or another span."
             )
             raise ValueError(msg)
+        check_causal(self, local)
         return self
 
     def __call__(self, output: Any, rows: Rows) -> Any:
         """Return mean log-probability and share of right guesses, shape (rows, 2)."""
         places = self._places(rows.ids.shape[1])
-        logits = output.logits[:, [place - 1 for place in places]].float()
+        logits = logits_of(self, output, axes=3)[:, [place - 1 for place in places]].float()
         right = rows.ids[:, places].to(logits.device)
         log_prob = logits.gather(2, right.unsqueeze(2))[..., 0] - logits.logsumexp(dim=2)
         hit = (logits.argmax(dim=2) == right).to(log_prob)
@@ -315,16 +327,3 @@ def _stack(*columns: Any) -> Any:
     import torch
 
     return torch.stack(columns, dim=1)
-
-
-def _one_token(local: LocalModel, choice: int | str) -> int:
-    if isinstance(choice, int):
-        return choice
-    ids = () if local.tokenizer is None else local.encode(choice, add_special_tokens=False).ids
-    if len(ids) != 1:
-        msg = (
-            f"A choice must be one token of the model, but {choice!r} is {len(ids)}; give token "
-            f"ids, or texts of one token (with the space before them if there is one)."
-        )
-        raise ValueError(msg)
-    return int(ids[0])

@@ -11,11 +11,18 @@ import numpy as np
 from shapiq_spex.games.models.local import in_batches
 from shapiq_spex.games.training.learners import checked_seeds
 from shapiq_spex.games.training.stacked import (
+    NotTogetherError,
     Optimizer,
     StackedModels,
     class_loss,
     squared_loss,
     trainable,
+)
+from shapiq_spex.games.training.trial import (
+    check_layers,
+    check_outputs,
+    outputs_of,
+    refuse_chance,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["TorchLearner"]
 
 _CACHE = 32 * 2**20  # bytes: on a CPU, models whose activations stay in its cache train fastest
+_TRIED = 64  # examples: enough for a rare drop to show
 _COPIES = 4  # of the weights: themselves, gradients, and what the optimizer keeps
 
 
@@ -41,7 +49,8 @@ class TorchLearner:
     gathered for each model, so absent ones cost nothing.
 
     When memory runs out, half as many are trained side by side, and so on, down to one by one;
-    later calls begin with the number that fitted.
+    later calls begin with the number that fitted. Modules that vmap cannot follow, such as those
+    with recurrent layers, are trained one by one, too.
 
     Models are trained in the precision of their weights. A long training multiplies rounding, so
     the last digits of a score can depend on which models are trained side by side; ``double()``
@@ -60,14 +69,15 @@ class TorchLearner:
         batch_size: The most examples in a batch, absent ones counted.
         seeds: Initial weights and orders of the examples to average over.
         at_once: The most models trained side by side; by default as many as a CPU's cache or half
-            of a GPU's free memory will hold. 1 trains without vmap, which few modules cannot do.
+            of a GPU's free memory will hold.
         device: Where to train; by default the GPU if there is one.
 
     Raises:
         ImportError: If torch is missing.
         TypeError: If the module is neither a module nor makes one.
-        ValueError: If the module has layers that cannot be trained in this way, or a setting is out
-            of its range.
+        ValueError: If the module has layers that cannot be trained in this way, for chance or the
+            other examples of a batch have a part in their outputs, or a setting is out of its
+            range.
 
     Examples:
         >>> import pytest
@@ -107,6 +117,7 @@ class TorchLearner:
         self.seeds = checked_seeds(seeds)
         self.optimizer = Optimizer(optimizer, lr, momentum, weight_decay)
         self.epochs, self.batch_size, self.at_once = epochs, batch_size, at_once
+        self._tried = False
         self._together: SimpleNamespace | None = None  # as many as fit, once that is known
         self.device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._modules = [_made(module, seed).to(self.device) for seed in self.seeds]
@@ -138,10 +149,14 @@ class TorchLearner:
         """Return the places of the module's outputs where labels are whole numbers, else None.
 
         Raises:
-            ValueError: If the outputs are not one for each class, or one number in regression.
+            ValueError: If the outputs are not one for each class, or one number in regression, or
+                if chance or the other examples of a batch have a part in them.
         """
+        if not self._tried:
+            check_outputs(self.module, self._tensor(data.X[:_TRIED]))
+            self._tried = True
         with _torch().no_grad():
-            outputs = self.module(self._tensor(data.X_test[:2]))
+            outputs = outputs_of(self.module, self._tensor(data.X_test[:2]))
         if np.issubdtype(data.y.dtype, np.integer):
             if outputs.ndim == 2 and outputs.shape[1] > 1:
                 return np.arange(outputs.shape[1])
@@ -157,11 +172,7 @@ class TorchLearner:
     def train(
         self, data: Data, sets: NDArray[np.bool_]
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-        """Train on many sets at once, the largest first; see `Learner`.
-
-        Raises:
-            RuntimeError: If the module cannot be trained with vmap.
-        """
+        """Train on many sets at once, the largest first; see `Learner`."""
         tensors = [self._tensor(part) for part in (data.X, data.y, data.X_test)]
         loss = squared_loss if self.classes(data) is None else class_loss
 
@@ -174,7 +185,18 @@ class TorchLearner:
 
         if self._together is None:
             self._together = SimpleNamespace(batch_size=self.at_once or self._at_once(tensors[0]))
-        yield from in_batches(self._together, sets.sum(axis=1).tolist(), scores)
+        together = self._together
+
+        def in_some_way(index: NDArray[np.intp]) -> NDArray[np.float64]:
+            try:
+                return scores(index)
+            except NotTogetherError as error:
+                if "random" in str(error.__cause__):
+                    refuse_chance(type(self.module).__name__)
+                together.batch_size = 1
+                return np.concatenate([scores(index[i : i + 1]) for i in range(len(index))])
+
+        yield from in_batches(together, sets.sum(axis=1).tolist(), in_some_way)
 
     def _scores(
         self, models: StackedModels, tensors: list[Any], sets: NDArray[np.bool_], seed: int
@@ -220,7 +242,7 @@ class TorchLearner:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            self.module(X[:1])
+            outputs_of(self.module, X[:1])
         weights = sum(weight.nbytes for weight in trainable(self.module).values())
         activations = max(0, sum(kept) - weights) * min(self.batch_size, len(X))
         room = _CACHE
@@ -257,28 +279,5 @@ def _made(module: Any, seed: int) -> Any:
             f"arguments that makes one, got {made!r}."
         )
         raise TypeError(msg)
-    _check_layers(made)
+    check_layers(made)
     return made.train()
-
-
-def _check_layers(module: Any) -> None:
-    layers = _torch().nn.modules
-    for name, layer in module.named_modules():
-        kind = f"{type(layer).__name__} ({name})"
-        if isinstance(layer, layers.batchnorm._BatchNorm) or getattr(
-            layer, "track_running_stats", False
-        ):
-            msg = (
-                f"TorchLearner cannot train {kind}: its statistics would mix the examples of a "
-                "batch; replace it with torch.nn.GroupNorm(groups, channels), which reads each "
-                "example by itself."
-            )
-            raise ValueError(msg)
-        chance = layer.p if isinstance(layer, layers.dropout._DropoutNd) else 0.0
-        inner = getattr(layer, "dropout", 0.0)  # of attention and recurrent layers
-        if chance > 0 or (isinstance(inner, float) and inner > 0):
-            msg = (
-                f"TorchLearner cannot train {kind}: dropped units would make values random; set "
-                "its probability to 0."
-            )
-            raise ValueError(msg)

@@ -10,7 +10,20 @@ if TYPE_CHECKING:
 
     Weights = dict[str, Any]  # tensors by name; stacked: the models along the first axis
 
-__all__ = ["Optimizer", "StackedModels", "class_loss", "squared_loss", "trainable"]
+__all__ = [
+    "NotTogetherError",
+    "Optimizer",
+    "StackedModels",
+    "called",
+    "class_loss",
+    "squared_loss",
+    "tensors_of",
+    "trainable",
+]
+
+
+class NotTogetherError(RuntimeError):
+    """The models can only be trained one after another."""
 
 
 class StackedModels:
@@ -32,6 +45,8 @@ class StackedModels:
             for name, weight in trainable(module).items()
         }
         self._module, self._count, self._loss = module, count, loss
+        # Their own: a forward pass may move them, as that of a spectral norm does.
+        self._buffers = {name: each.clone() for name, each in module.named_buffers()}
 
     def gradients(self, x: Any, y: Any, counts: Any) -> Weights:
         """Return the gradients of the mean losses.
@@ -54,16 +69,14 @@ class StackedModels:
             for piece in x.split(block):
 
                 def run(weights: Weights, piece: Any = piece) -> Any:
-                    return torch.func.functional_call(self._module, weights, (piece,))
+                    return called(self._module, {**self._buffers, **weights}, piece)
 
                 parts.append(self._each(run, self.weights))
         found = torch.cat(parts, dim=1)
         return found.reshape(*found.shape[:2], -1)
 
     def _mean_loss(self, weights: Weights, x: Any, y: Any, counts: Any) -> Any:
-        from torch.func import functional_call
-
-        losses = self._loss(functional_call(self._module, weights, (x,)), y)
+        losses = self._loss(called(self._module, {**self._buffers, **weights}, x), y)
         return (losses * counts).sum() / counts.sum().clamp(min=1)
 
     def _each(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -77,13 +90,9 @@ class StackedModels:
         try:
             return vmap(function)(*arguments)
         except RuntimeError as error:
-            if "vmap" not in str(error):
+            if "vmap" not in str(error) and "Batching rule" not in str(error):
                 raise
-            msg = (
-                f"{type(self._module).__name__} cannot be trained many at once "
-                f"({str(error).splitlines()[0]}); with at_once=1 it is trained one after another."
-            )
-            raise RuntimeError(msg) from error
+            raise NotTogetherError from error
 
 
 @dataclass(frozen=True)
@@ -154,6 +163,26 @@ def class_loss(outputs: Any, targets: Any) -> Any:
 def squared_loss(outputs: Any, targets: Any) -> Any:
     """Squared error of each example."""
     return (outputs.reshape(targets.shape) - targets) ** 2
+
+
+def called(module: Any, tensors: Weights, x: Any) -> Any:
+    """What a module makes of x with these weights and buffers; it is left as it is."""
+    from torch.func import functional_call
+
+    names = {id(tensor): name for name, tensor in tensors_of(module).items()}
+    given = {
+        f"{path}.{own}" if path else own: tensors[names[id(tensor)]]
+        for path, layer in module.named_modules()
+        for own, tensor in {**layer._parameters, **layer._buffers}.items()
+        if tensor is not None and names[id(tensor)] in tensors
+    }
+    # Tied by torch, the weights of a layer that is there twice would not be put back.
+    return functional_call(module, given, (x,), tie_weights=False)
+
+
+def tensors_of(module: Any) -> Weights:
+    """The weights and buffers of a module, by the first of their names."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 def trainable(module: Any) -> Weights:
