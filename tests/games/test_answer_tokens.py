@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
+
+from transformers.convert_slow_tokenizer import bytes_to_unicode  # noqa: E402
 
 from games.naive_answers import (  # noqa: E402
     ANSWER,
@@ -36,7 +38,7 @@ def bytes_of(game, number):
     """What a byte-level tokenizer made one token of, from its vocabulary."""
     tokenizer = game.scorer.local.tokenizer
     token = game.scorer.answers[0].ids[number]
-    alphabet = transformers.convert_slow_tokenizer.bytes_to_unicode()
+    alphabet = bytes_to_unicode()
     back = {sign: byte for byte, sign in alphabet.items()}
     return bytes(back[sign] for sign in tokenizer.convert_ids_to_tokens(token))
 
