@@ -206,8 +206,8 @@ def test_a_death_costs_its_batch_only_which_is_run_again(tmp_path, monkeypatch):
     np.testing.assert_array_equal(evaluator(ROWS), truth(ROWS))
     assert evaluator.n_evaluated == 200
     assert (tmp_path / "died").exists()
-    # With two workers loky has five batches under way. The deadly one was not begun, and the four
-    # others were begun twice if they were in hand, or handed in and not yet taken.
+    # For two workers joblib has up to four batches under way. They are begun again if they were in
+    # hand at the death, or handed in and not yet taken.
     assert game.n_rows <= 200 + 4 * 8
 
 
