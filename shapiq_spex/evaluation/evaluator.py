@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 from shapiq import Game
 
+from shapiq_spex.checks import whole
 from shapiq_spex.evaluation.bars import progress_bar
 from shapiq_spex.evaluation.batches import Pending, evaluated
 from shapiq_spex.evaluation.engines import n_workers
@@ -21,7 +22,6 @@ from shapiq_spex.evaluation.locks import ProcessLock
 from shapiq_spex.evaluation.protocol import (
     aggregated,
     check_path,
-    check_whole,
     gives_outputs,
     number_of_players,
     silenced,
@@ -114,7 +114,9 @@ class Evaluator(Game):
         self._game = game
         self.progress = progress
         self._aggregate: Aggregate | None = game.aggregate if gives_outputs(game) else None
-        self._rows_at_most = None if batch_size is None else check_whole("batch_size", batch_size)
+        self._rows_at_most = (
+            None if batch_size is None else whole("Evaluator", "batch_size", batch_size)
+        )
         self._token = uuid4().hex
         self._turn = ProcessLock()
         if store is not None:
@@ -268,7 +270,7 @@ class Evaluator(Game):
             >>> evaluator.estimate(1000).masks, evaluator.n_evaluated
             (1000, 80)
         """
-        budget = check_whole("budget", budget)
+        budget = whole("Evaluator", "budget", budget)
         quiet = copy.copy(self)
         quiet.progress = False
         size = n_workers() * self._rows_a_batch(budget)

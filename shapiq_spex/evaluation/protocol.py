@@ -21,7 +21,6 @@ __all__ = [
     "aggregated",
     "ask",
     "check_path",
-    "check_whole",
     "gives_outputs",
     "number_of_players",
     "silenced",
@@ -119,16 +118,7 @@ def number_of_players(game: Any, n_players: int | None) -> int:
     if told is not None and told != n:
         msg = f"Evaluator was given n_players={n}, but the game has {told}."
         raise ValueError(msg)
-    return check_whole("n_players", n)
-
-
-def check_whole(name: str, number: Any) -> int:
-    """The number if it is a positive whole one.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    return whole("Evaluator", name, number)
+    return whole("Evaluator", "n_players", n)
 
 
 def check_path(store: Any) -> None:

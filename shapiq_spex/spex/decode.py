@@ -98,16 +98,17 @@ def _share(left: np.ndarray, values: np.ndarray) -> float:
 
 
 def _polished(series: FourierSeries, plan: SamplingPlan, values: np.ndarray) -> FourierSeries:
-    """The series fitted until rounding alone is left, without the terms that are rounding."""
+    """The series fitted until rounding alone is left."""
     for _ in range(2):  # the penalty of a first fit, small as it is, leaves a little
         left = values - series(plan.packed)
         if _share(left, values) <= ROUNDING:
             break
         series = series + ridge_refit(series.support, plan.packed[:], left)
-    return _without_rounding(series)
+    return series
 
 
 def _without_rounding(series: FourierSeries) -> FourierSeries:
+    """The series without terms that are rounding beside those that vary."""
     energy = series.coefficients**2
     kept = energy > ROUNDING * energy[series.support.any(axis=1)].sum()
     return FourierSeries(series.support[kept], series.coefficients[kept])
