@@ -37,9 +37,9 @@ class SPEX(SpectralApproximator):
 
     Coalitions are chosen so that the large Fourier coefficients F(S) can be decoded one by one from
     short Walsh-Hadamard transforms (see :mod:`shapiq_spex.spex.plan` and
-    :mod:`shapiq_spex.spex.peel`). Where what was decoded explains all values, or leaves nothing
-    that small sets could explain, it is the answer; otherwise the surrogate of
-    :class:`shapiq_spex.ProxySPEX` is fitted to all values with the decoded terms known to it.
+    :mod:`shapiq_spex.spex.peel`). Where what was decoded explains all values, or with more than 16
+    players leaves nothing that small sets could explain, it is the answer; otherwise the surrogate
+    of :class:`shapiq_spex.ProxySPEX` is fitted to all values with the decoded terms known to it.
     Budgets below the smallest coded design go to the surrogate alone.
 
     Args:

@@ -25,15 +25,6 @@ from shapiq_spex.games import TextGame  # noqa: E402
 ODD_ANSWERS = (" not 😀 bad", "😀😀", " é… 東京!", " 👨‍👩‍👧 film")  # the last is five characters
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def bytes_of(game, number):
     """What a byte-level tokenizer made one token of, from its vocabulary."""
     tokenizer = game.scorer.local.tokenizer

@@ -27,15 +27,6 @@ from games.tiny_models import LANGUAGE_MODELS, byte_level, language_model  # noq
 from shapiq_spex.games import Neutral, TextGame  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # ---------------------------------------------------------------------- readings
 def test_readings_after_the_run_cost_nothing_and_share_an_identity():
     game = game_of("gpt2")

@@ -21,15 +21,6 @@ from shapiq_spex.games import TextGame  # noqa: E402
 KINDS = ["bert", "gpt2", "llama", "t5"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def model_of(kind):
     model, tokenizer = tiny(kind) if kind == "bert" else language_model(kind)
     return model.eval(), tokenizer

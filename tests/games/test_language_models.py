@@ -27,15 +27,6 @@ from games.tiny_models import CAUSAL, LANGUAGE_MODELS, ROTARY, language_model, t
 from shapiq_spex.games import CausalScorer, Neutral, Prompt, Seq2SeqScorer, TextGame  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # ---------------------------------------------------------------------- agreement
 @pytest.mark.parametrize("padding_side", ["right", "left"])
 @pytest.mark.parametrize("kind", LANGUAGE_MODELS)

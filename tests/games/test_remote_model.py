@@ -39,10 +39,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def model():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield language_model("gpt2")
-    torch.set_num_threads(threads)
+    return language_model("gpt2")
 
 
 @pytest.fixture

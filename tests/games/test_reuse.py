@@ -14,15 +14,6 @@ from games.tiny_models import CAUSAL, LANGUAGE_MODELS, TEXT, tiny  # noqa: E402
 from shapiq_spex.games import Neutral, TextGame  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def classifier(kind, **settings):
     model, tokenizer = tiny(kind)
     settings = {"tokenizer": tokenizer, "label": 1, "progress": False, **settings}

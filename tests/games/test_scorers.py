@@ -29,15 +29,6 @@ ODD_TEXTS = (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def values_of(scorer, *sequences):
     """In the order of the sequences, whatever the batches."""
     values = np.full(len(sequences), np.nan)

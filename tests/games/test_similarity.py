@@ -25,15 +25,6 @@ ODD_TEXTS = (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """More than one only slows tiny models down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def all_coalitions(n):
     return np.array(list(product([False, True], repeat=n)))
 

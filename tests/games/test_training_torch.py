@@ -17,11 +17,6 @@ functional = torch.nn.functional
 N, CLASSES, IMAGE = 14, 3, (1, 6, 6)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def images(count, seed):
     rng = np.random.default_rng(seed)
     y = np.arange(count) % CLASSES
