@@ -8,13 +8,15 @@ import numpy as np
 
 from shapiq_spex.spectral.walsh import table_index
 
+from .spread import spread
+
 NEAR = 4  # one in so many coalitions is near an end, as soon as these have room for the border
 LISTED = 20  # players up to which all coalitions are listed to draw from
 
 
 @dataclass(frozen=True)
 class MaskPlan:
-    """The two ends, coalitions near them, and others drawn uniformly; no coalition twice.
+    """The two ends, coalitions near them, and uniform ones moved apart; no coalition twice.
 
     Attributes:
         coalitions: Bool (budget, n): the empty and the full one, those near them, uniform ones.
@@ -57,6 +59,9 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
     single player, and then pairs of a coalition and its complement, of a size s with probability
     in proportion to 1 / (s (n - s)) as in the kernel of Lundberg and Lee (2017).
 
+    All others are drawn uniformly, and every other one of them is moved to where it tells most
+    (:func:`shapiq_spex.proxyspex.spread.spread`).
+
     Args:
         n: Number of players.
         budget: Number of coalitions, 2 <= budget <= 2^n.
@@ -81,7 +86,8 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
     while len(rows) < budget:
         drawn = rng.random((budget - len(rows), n), dtype=np.float32) < 0.5
         rows = _distinct(np.concatenate([rows, drawn]))
-    return MaskPlan(rows, n_near)
+    taken, drawn = rows[: 2 + n_near], rows[2 + n_near :]
+    return MaskPlan(np.concatenate([taken, spread(drawn, taken)]), n_near)
 
 
 def _near(n: int, budget: int) -> int:
