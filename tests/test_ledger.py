@@ -49,13 +49,13 @@ def test_tokens_are_billed_once(wrap):
     """A text said twice is read once, by a game that keeps its values and by an Evaluator."""
     text = TextGame("a b a c d e f g h", FakeScorer(), removal="delete", progress=False)
     game, method = wrap(text), ProxySPEX(n=9, random_state=0)
-    found = method.recover(60, game)
+    found = method.recover(150, game)
     texts = {tuple(text._substitution(row[None])[0]) for row in found.plan.coalitions}
-    assert len(texts) < 60
+    assert len(texts) < 150
     assert text.n_evaluated == len(texts)
     assert found.ledger.tokens == sum(map(len, texts))
-    again = method.recover(60, game).ledger
-    assert (again.tokens, again.cached, again.distinct) == (0, 60, 60)
+    again = method.recover(150, game).ledger
+    assert (again.tokens, again.cached, again.distinct) == (0, 150, 150)
 
 
 def test_tokens_of_groups_are_those_of_the_players_behind():

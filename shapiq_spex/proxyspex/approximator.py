@@ -104,7 +104,7 @@ class ProxySPEX(SpectralApproximator):
         Example:
             >>> game = lambda x: 3.0 * x[:, 0] - 2.0 * x[:, 1] * x[:, 2]
             >>> ProxySPEX(n=12, random_state=0).recover(4000, game, tolerance=0.01).n_evaluations
-            96
+            192
         """
         if tolerance is None:
             return super().recover(budget, game)

@@ -87,8 +87,10 @@ class GaussianProcess:
 
         Returns:
             The finished series and its R² on folds left out of the fit and of the choice of the
-            blend. The hyper-parameters and the link are those of all values in every fold. R² is
-            None where the values are constant or fewer than two a fold.
+            blend. The hyper-parameters and the link are those of all values in every fold. Errors
+            of coalitions that were moved apart are larger than others: their squares count for as
+            much less as the process expects. R² is None where the values are constant or fewer
+            than two a fold.
         """
         n, center, spread = coalitions.shape[1], values.mean(), values.std()
         if spread <= CONSTANT_SHARE * np.abs(values).max():
@@ -104,13 +106,14 @@ class GaussianProcess:
 
         with blas_threads(len(values)):
             known = known and known * (1 / spread)
-            found = sparse_fits(data, folds, known)
+            found, easier = sparse_fits(data, folds, known), 1.0
             if found is None:
                 plain, linked = self._learn(data, folds, rng, known)
+                easier = plain.easier() if folds else 1.0
                 if linked and linked.read:
                     series, left = settle(linked.read.series), linked.left
                     lost = linked.read.lost((series - constant) * (1 / spread))
-                    r2 = float(1 - ((left**2).mean() + lost) / data.y[order].var())
+                    r2 = float(1 - (easier * (left**2).mean() + lost) / data.y[order].var())
                     return Surrogate(series, r2, placed(left * spread, order, len(values)))
                 if n <= LARGEST_TABLE:
                     found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
@@ -123,7 +126,7 @@ class GaussianProcess:
             return Surrogate(series, None)
         left = np.concatenate(errors)
         residuals = placed(left, order, len(values))
-        return Surrogate(series, share_explained(left, values[order]), residuals)
+        return Surrogate(series, share_explained(left, values[order], easier), residuals)
 
     def _learn(
         self,
@@ -161,7 +164,7 @@ def blas_threads(rows: int) -> AbstractContextManager[object]:
     return threadpool_limits(1, user_api="blas") if rows < SERIAL_ROWS else nullcontext()
 
 
-def share_explained(errors: np.ndarray, values: np.ndarray) -> float | None:
-    """R² = 1 - mean error^2 / variance, None without values or where they do not vary."""
+def share_explained(errors: np.ndarray, values: np.ndarray, easier: float = 1.0) -> float | None:
+    """R² = 1 - easier * mean error^2 / variance, None without values or where they do not vary."""
     variance = values.var() if len(values) else 0.0
-    return float(1 - (errors**2).mean() / variance) if variance > 0 else None
+    return float(1 - easier * (errors**2).mean() / variance) if variance > 0 else None

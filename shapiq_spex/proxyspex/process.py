@@ -11,7 +11,15 @@ from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import all_coalitions, table_index, walsh_hadamard
 
 from .growth import grow
-from .product_kernel import CONSTANT, JITTER, inverse_and_log_det, neighbours, signs_of, tune
+from .product_kernel import (
+    CONSTANT,
+    JITTER,
+    inverse_and_log_det,
+    neighbours,
+    signs_of,
+    terms_gram,
+    tune,
+)
 
 if TYPE_CHECKING:
     from .product_kernel import Kernel
@@ -63,6 +71,20 @@ class Model(NamedTuple):
         gram += (signs_of(self.terms, z) * variances) @ signs_of(self.terms, other).T
         return gram
 
+    @property
+    def total(self) -> float:
+        """Prior variance of all coefficients together."""
+        return self.kernel.total + float(self.terms.coefficients.sum())
+
+    def mean_product(self, z: np.ndarray) -> np.ndarray:
+        """The mean of k(z_i, x) k(x, z_j) over all coalitions x: sum_S v_S^2 chi_S chi_S."""
+        n = z.shape[1]
+        small = np.concatenate([np.zeros((1, n), dtype=bool), np.eye(n, dtype=bool)])
+        beside = FourierSeries(small, np.zeros(n + 1)) + self.terms
+        product = np.exp(self.kernel.log_base + beside.support @ self.kernel.log_l)
+        more = FourierSeries(beside.support, self.prior(beside.support) ** 2 - product**2)
+        return self.kernel.squared_product(z) + terms_gram(more, z)
+
     def prior(self, support: np.ndarray) -> np.ndarray:
         """Prior variances of the coefficients of a support in the order of a series."""
         every = FourierSeries(support, self.kernel.prior(support)) + self.terms
@@ -111,6 +133,24 @@ class Dense:
         """Values at some rows minus their posterior means without these rows."""
         return np.linalg.solve(self.inverse[np.ix_(out, out)], self.alpha[out])
 
+    def easier(self, outs: list[np.ndarray]) -> float:
+        """Expected squared error over all coalitions, in units of that at the rows left out.
+
+        Coalitions that were moved apart lie where the others tell least of them. The variance at
+        the rows I left out is (K^-1[I, I])^-1, and over all coalitions in the mean k(x, x) less
+        the trace of K_T^-1 E[k(T, x) k(x, T)], for the rows T that stay.
+        """
+        model, inverse = self.model, self.inverse
+        product = model.mean_product(self.data.z.astype(np.float64))
+        known = float((inverse * product).sum())
+        there = everywhere = 0.0
+        for out in outs:
+            variance = np.linalg.inv(inverse[np.ix_(out, out)])
+            told = (variance * (inverse[out] @ product @ inverse[:, out])).sum()
+            there += float(variance.trace())
+            everywhere += len(out) * (model.total + model.kernel.noise - known + float(told))
+        return everywhere / there
+
     def series(self, alpha: np.ndarray) -> FourierSeries:
         """The posterior means of the constant and all players, and the largest others."""
         z, terms = self.data.z[alpha != 0], self.model.terms
@@ -156,8 +196,7 @@ class Sparse:
             gram, moment = gram - gone[0], moment - gone[1]
         prior = self.model.prior(self.support)
         # What the left-out terms may contribute looks like noise to the ones that are kept.
-        left_out = self.model.kernel.total + self.model.terms.coefficients.sum() - prior.sum()
-        noise = self.model.kernel.noise + max(left_out, 0.0)
+        noise = self.model.kernel.noise + max(self.model.total - prior.sum(), 0.0)
         return posterior_means(gram, moment, prior, noise)
 
     def values(self, z: np.ndarray, solutions: np.ndarray) -> np.ndarray:
@@ -169,6 +208,10 @@ class Sparse:
     def left(self, out: np.ndarray, solution: np.ndarray) -> np.ndarray:
         """Values at some rows minus what a solution says of them."""
         return self.data.y[out] - self.values(self.data.z[out], solution[:, None])[:, 0]
+
+    def easier(self, outs: list[np.ndarray]) -> float:  # noqa: ARG002
+        """One: among so many coalitions none is far from the others."""
+        return 1.0
 
     def series(self, coefficients: np.ndarray) -> FourierSeries:
         """The series of a solution."""
@@ -210,6 +253,10 @@ class Fitted(NamedTuple):
     def last_values(self, z: np.ndarray) -> np.ndarray:
         """Predictions (q,) of the solution with all rows."""
         return self.process.values(z, self.solutions[:, [-1]])[:, 0]
+
+    def easier(self) -> float:
+        """Expected squared error over all coalitions, in units of that at the rows of the folds."""
+        return self.process.easier(self.outs[:-1])
 
     def left(self) -> np.ndarray:
         """Values minus predictions at the rows of the folds, fold after fold."""

@@ -77,6 +77,12 @@ class Kernel(NamedTuple):
         exponents = weighted @ other.T + z.dtype.type(np.log(self.scale) - self.b.sum())
         return np.exp(exponents, out=exponents)
 
+    def squared_product(self, z: np.ndarray) -> np.ndarray:
+        """The sum of p_S^2 chi_S(z_i) chi_S(z_j), with the variances p_S of the product part."""
+        squares = np.tanh(self.b) ** 2  # prod_i (1 + l_i^2 s_i) with signs s_i, as in ``product``
+        start = 2 * self.log_base + 0.5 * np.log1p(-(squares**2)).sum()
+        return np.exp((z * np.arctanh(squares)) @ z.T + start)
+
 
 def neighbours(n: int) -> FourierSeries:
     """The shares v_S, which add up to 1, of sets of neighbours in the order of the players.

@@ -12,6 +12,8 @@ import naive
 from shapiq_spex.proxyspex import gaussian_process as surrogate
 from shapiq_spex.proxyspex import product_kernel as module
 from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
+from shapiq_spex.proxyspex.plan import plan_masks
+from shapiq_spex.proxyspex.process import Dense
 from shapiq_spex.proxyspex.product_kernel import objective
 from shapiq_spex.spectral.ends import meet_ends
 from shapiq_spex.spectral.series import FourierSeries
@@ -127,7 +129,8 @@ def test_the_r2_is_that_of_the_finished_series():
 
 
 @pytest.mark.parametrize("n", [9, 20])  # a table, and a series
-def test_the_residuals_are_those_of_coalitions_out_of_fold(n):
+def test_the_residuals_are_those_of_coalitions_out_of_fold(n, monkeypatch):
+    monkeypatch.setattr(Dense, "easier", lambda *_: 1.0)
     rng = np.random.default_rng(0)
     x, truth = np.unique(rng.random((200, n)) < 0.5, axis=0), hidden(n, 0)
     noise = rng.normal(size=len(x))
@@ -145,6 +148,27 @@ def test_the_residuals_are_those_of_coalitions_out_of_fold(n):
     everyone = GaussianProcess().fit(x, noise, np.random.default_rng(0), unchanged).residuals
     # Fitted to pure noise, residuals of rows seen would be smaller than the noise.
     assert (everyone**2).mean() > 0.9 * (noise**2).mean()
+
+
+@pytest.mark.parametrize(("n", "m"), [(9, 100), (20, 200), (30, 120)])
+def test_errors_of_coalitions_moved_apart_count_for_as_much_less_as_is_expected(n, m, monkeypatch):
+    x = plan_masks(n, m, np.random.default_rng(0)).coalitions[2:]
+    values = hidden(n, 0)(x) + np.random.default_rng(1).normal(size=len(x))
+    r2, folds = {}, []
+
+    def fit(name):
+        r2[name] = GaussianProcess().fit(x, values, np.random.default_rng(0), unchanged).r2
+
+    fit("expected")
+    monkeypatch.setattr(Dense, "easier", lambda _, outs: folds.append(len(outs)) or 1.0)
+    fit("as they are")
+    monkeypatch.setattr(Dense, "easier", lambda *_: 0.5)
+    fit("half")
+    assert folds == [5]
+    assert r2["as they are"] < r2["expected"] < 1
+    # What the read-out of a link loses, known at random coalitions, is not halved.
+    lost = 1e-4 if n == 30 else 1e-9
+    assert 1 - r2["half"] == pytest.approx((1 - r2["as they are"]) / 2, rel=lost)
 
 
 def test_ends_far_out_are_met_and_hardly_spoil_the_rest():

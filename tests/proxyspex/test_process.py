@@ -227,3 +227,30 @@ def test_what_is_left_is_the_value_minus_the_prediction_of_the_others():
         solution = process.solution(out)
         expected = y[out] - process.values(z[out], solution[:, None])[:, 0]
         np.testing.assert_allclose(process.left(out, solution), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("known", [None, {(0, 2, 3): 0.4, (1, 5): 0.3, (4,): 0.2}])
+def test_errors_over_all_coalitions_in_units_of_those_at_the_rows_left_out(known):
+    """From the definition: the posterior variance without a fold, coalition by coalition."""
+    n, m = 6, 20
+    z, y = sample(n, m)
+    kernel = unpack(random_theta(n))
+    terms = FourierSeries.from_terms(n, known or {}) + neighbours(n) * kernel.near
+    model, folds = Model(kernel, terms), np.array_split(np.random.default_rng(0).permutation(m), 3)
+    every = 1.0 - 2.0 * naive.rows(n)
+    there = everywhere = 0.0
+    for fold in folds:
+        seen = np.delete(z, fold, axis=0)
+        inverse = np.linalg.inv(
+            model.covariance(seen, seen) + (kernel.noise + JITTER) * np.eye(len(seen))
+        )
+
+        def variances(rows, seen=seen, inverse=inverse):
+            cross = model.covariance(rows, seen)
+            own = np.diag(model.covariance(rows, rows))
+            return own - np.einsum("ij,jk,ik->i", cross, inverse, cross) + kernel.noise + JITTER
+
+        there += variances(z[fold]).sum()
+        everywhere += len(fold) * variances(every).mean()
+    found = Dense(model, Data(z, y), 10).easier(folds)
+    assert found == pytest.approx(everywhere / there, rel=1e-6)

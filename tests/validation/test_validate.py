@@ -230,7 +230,7 @@ def test_names_annotate_too():
     checked = validate(result, Words(), budget=0, repeats=0, annotated=[("w0", "w1")])
     assert checked.precision.recall == 1.0
     assert 0 < checked.precision.precision < 1
-    assert "w0 × w1" in set(validate(result, Words(), budget=200, repeats=0).spots.label)
+    assert "w0 × w1" in set(validate(result, Words(), budget=400, repeats=0).spots.label)
 
 
 def test_the_table_is_printed_and_the_plot_drawn(found, tmp_path):
