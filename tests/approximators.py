@@ -27,6 +27,8 @@ APPROXIMATORS = {
 }
 # Those that ask a second time, depending on the first answers.
 ADAPTIVE = {"NeuralSurrogate": NeuralSurrogate, "explain": Chosen}
+# Those that may stop before the budget is spent, where a tolerance is given.
+STOPPING = ("ProxySPEX-gp", "ProxySPEX-gbt", "explain")
 
 
 def sparse_game(x):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pickle
+import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from approximators import (
     ADAPTIVE,
     APPROXIMATORS,
     FEW_TREES,
+    STOPPING,
     Recorder,
     as_dict,
     assert_same,
@@ -32,14 +36,15 @@ N = 10
 PARTIAL = [12, 37, 64, 200, 400]  # at the last SPEX has a coded design
 
 
+def named(name, **settings):
+    """An approximator of the table, n = 10 and seed 3 unless told otherwise."""
+    return (APPROXIMATORS | ADAPTIVE)[name](**{"n": N, "random_state": 3, **settings})
+
+
 @pytest.fixture(params=APPROXIMATORS | ADAPTIVE)
 def make(request):
-    """One approximator after the other, n = 10 and seed 3 unless told otherwise."""
-
-    def build(**settings):
-        return (APPROXIMATORS | ADAPTIVE)[request.param](**{"n": N, "random_state": 3, **settings})
-
-    return build
+    """One approximator after the other."""
+    return partial(named, request.param)
 
 
 class SparseGame(Game):
@@ -131,6 +136,36 @@ def test_numpy_integers_are_whole_numbers(make):
     settings = {"n": np.int64(N), "max_order": np.int32(2)}
     found = make(**settings).approximate(np.int64(40), sparse_game)
     assert_same(found, make(n=N, max_order=2).approximate(40, sparse_game))
+
+
+@pytest.mark.parametrize("name", STOPPING)
+@pytest.mark.parametrize("tolerance", [0.05, np.float32(0.05)])
+def test_a_tolerance_leaves_budget_over_and_is_on_the_bill(name, tolerance):
+    recorder = Recorder(sparse_game)
+    found = named(name, n=12).recover(4000, recorder, tolerance=tolerance)
+    assert found.n_evaluations == len(recorder.rows) == len(np.unique(recorder.rows, axis=0)) < 2000
+    assert found.reason.startswith(f"levelled off at {found.n_evaluations} of 4000 coalitions")
+    bill = found.ledger.as_record()
+    assert (bill["budget"], bill["masks"]) == (4000, found.n_evaluations)
+    assert json.loads(json.dumps(bill))["tolerance"] == float(tolerance)
+
+
+@pytest.mark.parametrize("name", STOPPING)
+@pytest.mark.parametrize("tolerance", [0, 1, -0.1, 2.0, float("nan"), "0.1", True])
+def test_a_tolerance_out_of_range_is_refused_before_anything_is_paid(name, tolerance):
+    recorder = Recorder(sparse_game)
+    message = f"ProxySPEX needs a tolerance between 0 and 1, got {tolerance!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        named(name).recover(100, recorder, tolerance=tolerance)
+    assert recorder.blocks == []
+
+
+@pytest.mark.parametrize("name", sorted((APPROXIMATORS | ADAPTIVE).keys() - set(STOPPING)))
+def test_who_cannot_stop_early_says_so_before_anything_is_paid(name):
+    recorder = Recorder(sparse_game)
+    with pytest.raises(ValueError, match=rf"{name} cannot stop early, got a tolerance of 0\.05: "):
+        named(name).recover(100, recorder, tolerance=0.05)
+    assert recorder.blocks == []
 
 
 # ---------------------------------------------------------------------- randomness
