@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from shapiq_spex.spectral.indices import Index
 
     Game = Callable[[np.ndarray], np.ndarray]  # a shapiq.Game is one
-    Recover = Callable[[int, Game, np.random.Generator], Recovery]
 
 BLOCK_ROWS = 64  # what a game that keeps nothing can lose when it fails
 BLOCK_CELLS = 2**27  # coalitions x players unpacked at once for a game that keeps its values
@@ -105,7 +104,7 @@ class SpectralApproximator(Approximator):
             self.index, self.max_order, top_order=self.top_order
         )
 
-    def recover(self, budget: int, game: Game) -> Recovery:
+    def recover(self, budget: int, game: Game, *, tolerance: float | None = None) -> Recovery:
         """The recovered game with all that is known about it.
 
         The empty and the full coalition are always among those evaluated, and the series meets
@@ -115,29 +114,30 @@ class SpectralApproximator(Approximator):
             budget: Number of distinct coalitions that may be evaluated, at least
                 min(n + 2, 2^n); never exceeded.
             game: A shapiq.Game, or a function from bool (m, n) to numbers (m,).
+            tolerance: Gain of R² by twice as many coalitions, in (0, 1), that is not worth them,
+                for a method that can stop early: see :class:`shapiq_spex.ProxySPEX`. None to
+                spend the budget.
 
         Raises:
-            ValueError: If the budget is too small or not a whole number, or if the game has
-                another number of players, or gives the wrong shape, NaN or infinity. This and
-                any exception of the game itself carry the values already paid for in
-                ``evaluated_coalitions`` and ``evaluated_values``.
+            ValueError: If the budget is too small or not a whole number, the tolerance is out of
+                its range or the method cannot stop early, or if the game has another number of
+                players, or gives the wrong shape, NaN or infinity. This and any exception of the
+                game itself carry the values already paid for in ``evaluated_coalitions`` and
+                ``evaluated_values``.
         """
-        return self._recorded(budget, game, self._recover_at_once)
-
-    def _recorded(
-        self, budget: int, game: Game, recover: Recover, tolerance: float | None = None
-    ) -> Recovery:
-        """What a way to recover finds, with the bill."""
         self._check_budget(budget, game)
-        meter = Meter(game)
-        found = recover(int(budget), meter, np.random.default_rng(self.seed))
+        meter, rng = Meter(game), np.random.default_rng(self.seed)
+        if tolerance is None:
+            found = self._recover_at_once(int(budget), meter, rng)
+        else:
+            found = self._recover_until(tolerance, int(budget), meter, rng)
         bill = meter.ledger(
             method=type(self).__name__,
             settings=self.settings,
             budget=int(budget),
             drawn=str(found.plan),
             reason=found.reason,
-            tolerance=tolerance,
+            tolerance=None if tolerance is None else float(tolerance),
         )
         names = _names(game)
         meter.leave(bill, names)
@@ -147,6 +147,17 @@ class SpectralApproximator(Approximator):
         if self.n <= MAX_TABLE_PLAYERS and budget >= 2**self.n:
             return self._recover_exactly(game)
         return self._recover(budget, game, rng)
+
+    def _recover_until(
+        self, tolerance: float, budget: int, game: Game, rng: np.random.Generator
+    ) -> Recovery:
+        """Recover from as few as will do; only some methods can."""
+        del budget, game, rng
+        msg = (
+            f"{type(self).__name__} cannot stop early, got a tolerance of {tolerance!r}: leave it "
+            "out, or take ProxySPEX."
+        )
+        raise ValueError(msg)
 
     @property
     def least_budget(self) -> int:

@@ -38,6 +38,9 @@ class Chosen(SpectralApproximator):
     learned all masks, the one is taken that does better on the uniform masks; for both they are
     held out. No mask is paid for twice or left unused.
 
+    With a tolerance for ``recover`` it is ProxySPEX, which alone can stop early, and the ledger
+    tells so.
+
     Args:
         n: Number of players.
         max_order: Largest interaction reported, at least 1.
@@ -53,6 +56,12 @@ class Chosen(SpectralApproximator):
         >>> found.reason
         'exact: the budget pays for all 16 coalitions'
     """
+
+    def recover(self, budget: int, game: Game, *, tolerance: float | None = None) -> Recovery:
+        """As for every approximator; with a tolerance, what ProxySPEX finds."""
+        if tolerance is None:
+            return super().recover(budget, game)
+        return self._made(ProxySPEX).recover(budget, game, tolerance=tolerance)
 
     def _recover_exactly(self, game: Game) -> Recovery:
         reason = f"exact: the budget pays for all {2**self.n} coalitions"

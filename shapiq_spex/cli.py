@@ -88,6 +88,12 @@ def _add_explain(add: Callable[..., Any]) -> None:
     add("--removal", default="mask", help="mask, delete, neutral, filler or attention")
     add("--approximator", default="proxyspex", choices=sorted(METHODS))
     add("--budget", type=int, help="coalitions to evaluate (default: 2 n log2 n, at least 256)")
+    add(
+        "--tolerance",
+        type=float,
+        help="stop before the budget is spent, once twice as many coalitions gain at most this "
+        "much R², between 0 and 1 (not with spex; auto is proxyspex then)",
+    )
     add("--index", default="k-SII", choices=INDICES, metavar="INDEX", help=", ".join(INDICES))
     add("--max-order", type=int, default=2, help="largest interaction")
     add("--seed", type=_whole, default=0)
@@ -130,6 +136,7 @@ def _explain(options: argparse.Namespace) -> None:
             index=options.index,
             max_order=options.max_order,
             random_state=options.seed,
+            tolerance=options.tolerance,
         )
         stored = evaluator.n_from_store
     print(_report(options, game, result, stored))
@@ -239,7 +246,7 @@ def _report(options: argparse.Namespace, game: TextGame, result: Recovery, store
         f"{evaluated}, R² {r2}, seed {options.seed}",
     ]
     if result.reason:
-        lines.append(f"method: {result.reason}")
+        lines.append(f"reason: {result.reason}")
     if result.status != "ok":
         lines.append(f"note: {result.status}")
     rows = result.to_frame().head(options.top)

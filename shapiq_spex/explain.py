@@ -43,6 +43,7 @@ def explain(
     index: Index = "k-SII",
     max_order: int = 2,
     random_state: int | None = None,
+    tolerance: float | None = None,
 ) -> Recovery:
     """Recover a game by the method that suits it; `reason` of the result says which and why.
 
@@ -57,10 +58,13 @@ def explain(
         index: What the result's interactions are unless told otherwise.
         max_order: Largest interaction, likewise.
         random_state: Seed of everything random.
+        tolerance: Gain of R² by twice as many coalitions, in (0, 1), at which to stop before the
+            budget is spent; the method is ProxySPEX then. None to spend it.
 
     Raises:
-        ValueError: If the method is unknown, the game does not tell its number of players, or a
-            setting is refused; see ``recover`` of the method. Exceptions of the game pass through.
+        ValueError: If the method is unknown, or is SPEX and there is a tolerance, the game does not
+            tell its number of players, or a setting is refused; see ``recover`` of the method.
+            Exceptions of the game pass through.
 
     Examples:
         >>> from shapiq_spex import Evaluator
@@ -68,6 +72,8 @@ def explain(
         >>> found = explain(game, 300, random_state=0)
         >>> found.to_frame("SII").interaction[0], found.reason
         ((1, 7), 'ProxySPEX: half the budget pays for no coded design of degree 3')
+        >>> explain(game, 4000, random_state=0, tolerance=0.01).reason
+        'levelled off at ... of 4000 coalitions: R² gained 0.00...'
     """
     if method not in METHODS:
         msg = f"explain needs a method among {', '.join(METHODS)}, got {method!r}."
@@ -76,7 +82,7 @@ def explain(
     approximator = METHODS[method](
         n=game.n_players, index=index, max_order=max_order, random_state=random_state
     )
-    return approximator.recover(budget, game)
+    return approximator.recover(budget, game, tolerance=tolerance)
 
 
 def refine(

@@ -27,6 +27,16 @@ APPROXIMATORS = {
 }
 # Those that ask a second time, depending on the first answers.
 ADAPTIVE = {"NeuralSurrogate": NeuralSurrogate, "explain": Chosen}
+# Those that may stop before the budget is spent, where a tolerance is given.
+STOPPING = ("ProxySPEX-gp", "ProxySPEX-gbt", "explain")
+
+N = 10  # players of most games
+PARTIAL = [12, 37, 64, 200, 400]  # budgets for them; at the last SPEX has a coded design
+
+
+def named(name, **settings):
+    """An approximator of the table, n = 10 and seed 3 unless told otherwise."""
+    return (APPROXIMATORS | ADAPTIVE)[name](**{"n": N, "random_state": 3, **settings})
 
 
 def sparse_game(x):

@@ -84,6 +84,28 @@ def test_the_choice_never_pays_twice_and_unknown_methods_are_refused():
         explain(game, 60, method="best")
 
 
+@pytest.mark.parametrize("method", ["auto", "proxyspex"])
+def test_with_a_tolerance_the_choice_is_proxyspex(method):
+    game = Named(40)
+    found = explain(game, 4000, method=method, index="SII", random_state=1, tolerance=0.02)
+    alone = ProxySPEX(n=40, index="SII", random_state=1).recover(4000, sparse_game, tolerance=0.02)
+    assert found.series == alone.series
+    assert found.n_evaluations == len(game.rows) == alone.n_evaluations < 4000
+    told = (found.ledger.method, found.ledger.settings, found.ledger.tolerance)
+    assert told == ("ProxySPEX", alone.ledger.settings, 0.02)
+
+
+def test_all_coalitions_may_be_more_than_a_tolerance_takes():
+    assert explain(Named(10), 1024, random_state=0, tolerance=0.05).n_evaluations < 1024
+
+
+def test_spex_by_name_takes_no_tolerance():
+    game = Named(12)
+    with pytest.raises(ValueError, match=r"SPEX cannot stop early, got .* or take ProxySPEX\."):
+        explain(game, 700, method="spex", tolerance=0.02)
+    assert game.rows == []
+
+
 @given(n=st.integers(1, 15), count=st.integers(0, 40), keep=st.sampled_from([0.2, 0.5, 0.9]))
 @settings(max_examples=40, deadline=None)
 def test_what_is_drawn_is_new_and_distinct(n, count, keep):

@@ -85,6 +85,8 @@ def test_equal_seeds_print_equal_tables_and_others_do_not(capsys):
     [
         ([""], "at least one word"),
         ([SENTENCE, "--budget", "0"], "at least 8 coalitions"),
+        ([SENTENCE, "--tolerance", "1.5"], "a tolerance between 0 and 1, got 1.5"),
+        ([SENTENCE, "--tolerance", ".1", "--approximator", "spex"], "SPEX cannot stop early"),
         ([SENTENCE, "--max-order", "0"], "max_order to be a positive whole number"),
         ([SENTENCE, "--players", "chapters"], "chapters"),
         ([SENTENCE, "--removal", "burn"], "burn"),
@@ -231,6 +233,21 @@ def test_a_store_is_validated_from_itself(capsys, tmp_path):
     assert (status, again.splitlines()[:6]) == (0, out.splitlines()[:6])
 
 
+@pytest.mark.parametrize("method", ["auto", "proxyspex"])
+def test_a_run_that_stopped_early_says_where_and_is_validated(capsys, tmp_path, method):
+    path, file = str(tmp_path / "values.sqlite"), tmp_path / "out.json"
+    stop = ["--budget", "256", "--tolerance", "0.2", "--approximator", method]
+    status, out, err = run(capsys, LONG, "--store", path, "--json", str(file), *stop)
+    assert (status, err) == (0, "")
+    n = int(re.search(r"reason: levelled off at (\d+) of 256 coalitions", out)[1])
+    assert f"{n} coalitions evaluated" in out
+    bill = json.loads(file.read_text(encoding="utf-8"))["ledger"]
+    assert (bill["method"], bill["tolerance"], bill["distinct"]) == ("ProxySPEX", 0.2, n)
+    status, out, err = validate(capsys, path, "--budget", "0")
+    assert (status, err) == (0, "")
+    assert f"because   levelled off at {n} of 256 coalitions" in out
+
+
 def test_what_cannot_be_validated_is_one_sentence(capsys, tmp_path):
     status, _, err = validate(capsys, str(tmp_path / "none.sqlite"))
     assert status == 2
@@ -259,6 +276,6 @@ def test_a_store_of_a_run_that_broke_off_asks_for_it_again(capsys, tmp_path, mon
 def test_the_method_is_chosen_and_the_bill_printed(capsys):
     status, out, _ = run(capsys, SENTENCE, "--approximator", "auto", "--ledger")
     assert status == 0
-    assert "method: exact: the budget pays for all 64 coalitions" in out
+    assert "reason: exact: the budget pays for all 64 coalitions" in out
     assert "64 asked for, 64 distinct, 0 of them known before" in out
     assert "tokens    " in out

@@ -12,9 +12,8 @@ from shapiq.interaction_values import InteractionValues
 
 import naive
 from approximators import (
-    ADAPTIVE,
-    APPROXIMATORS,
-    FEW_TREES,
+    PARTIAL,
+    N,
     Recorder,
     as_dict,
     assert_same,
@@ -22,24 +21,7 @@ from approximators import (
     seen,
     sparse_game,
 )
-from shapiq_spex import FourierSeries, ProxySPEX
-from shapiq_spex.proxyspex.boosted import BoostedTrees
-from shapiq_spex.proxyspex.gaussian_process import GaussianProcess
-from shapiq_spex.proxyspex.proxies import Surrogate
 from shapiq_spex.spectral.indices import INDICES
-
-N = 10
-PARTIAL = [12, 37, 64, 200, 400]  # at the last SPEX has a coded design
-
-
-@pytest.fixture(params=APPROXIMATORS | ADAPTIVE)
-def make(request):
-    """One approximator after the other, n = 10 and seed 3 unless told otherwise."""
-
-    def build(**settings):
-        return (APPROXIMATORS | ADAPTIVE)[request.param](**{"n": N, "random_state": 3, **settings})
-
-    return build
 
 
 class SparseGame(Game):
@@ -104,33 +86,6 @@ def test_a_frame_holds_the_interactions_strongest_first(make):
     assert (frame.order == frame.interaction.map(len)).all()
     assert frame.value.abs().is_monotonic_decreasing
     assert set(recovery.to_frame().order) == {1, 2}
-
-
-# ---------------------------------------------------------------------- budget
-@pytest.mark.parametrize("budget", PARTIAL)
-def test_the_budget_is_spent_to_the_last_row_on_distinct_coalitions(make, budget):
-    rows = seen(make(), budget)
-    assert rows.dtype == bool
-    assert rows.shape == (budget, N)
-    assert len(np.unique(rows, axis=0)) == budget
-    assert (~rows).all(axis=1).sum() == rows.all(axis=1).sum() == 1
-
-
-@pytest.mark.parametrize("budget", [2**N, 2**N + 1, 5000])
-def test_more_than_all_coalitions_are_never_asked_for(make, budget):
-    rows = seen(make(), budget)
-    assert len(rows) == len(np.unique(rows, axis=0)) == 2**N
-
-
-def test_one_coalition_less_than_all_is_no_problem(make):
-    rows = seen(make(n=5), 31, lambda x: x.sum(axis=1))
-    assert len(np.unique(rows, axis=0)) == len(rows) == 31
-
-
-def test_numpy_integers_are_whole_numbers(make):
-    settings = {"n": np.int64(N), "max_order": np.int32(2)}
-    found = make(**settings).approximate(np.int64(40), sparse_game)
-    assert_same(found, make(n=N, max_order=2).approximate(40, sparse_game))
 
 
 # ---------------------------------------------------------------------- randomness
@@ -289,6 +244,12 @@ def test_settings_are_spelled_out_as_shapiqs_tools_expect(make):
     assert set(kind.valid_indices) == set(INDICES)
 
 
+def test_numpy_integers_are_whole_numbers(make):
+    settings = {"n": np.int64(N), "max_order": np.int32(2)}
+    found = make(**settings).approximate(np.int64(40), sparse_game)
+    assert_same(found, make(n=N, max_order=2).approximate(40, sparse_game))
+
+
 # ---------------------------------------------------------------------- games
 def test_a_shapiq_game_and_a_function_are_the_same(make):
     expected = make(index="SII").approximate(60, sparse_game)
@@ -341,32 +302,3 @@ def test_shapiqs_imputers_see_bools_and_are_explained(make):
     assert_same(found, make(index="SV", max_order=1).approximate(100, imputer))
     ends = imputer(np.array([[False] * N, [True] * N]))
     assert found.baseline_value == pytest.approx(ends[0], abs=1e-9)
-
-
-# ---------------------------------------------------------------------- ProxySPEX alone
-def test_names_stand_for_proxies():
-    assert ProxySPEX(n=4).proxy == ProxySPEX(n=4, proxy="gp").proxy == GaussianProcess()
-    assert ProxySPEX(n=4, proxy="gbt").proxy == BoostedTrees() != FEW_TREES
-
-
-def test_defaults_are_those_of_shapiqs_explainers():
-    found = ProxySPEX(n=N, random_state=0).approximate(40, sparse_game)
-    assert (found.index, found.max_order, found.min_order) == ("k-SII", 2, 0)
-
-
-def test_any_object_that_fits_is_a_proxy():
-    """It sees everything but the ends, and they are met whatever it answers."""
-
-    class Mean:
-        def fit(self, coalitions, values, rng, finish):
-            assert coalitions.dtype == bool
-            assert not coalitions.all(axis=1).any()
-            assert coalitions.any(axis=1).all()
-            np.testing.assert_array_equal(values, sparse_game(coalitions))
-            assert isinstance(rng, np.random.Generator)
-            return Surrogate(finish(FourierSeries.from_terms(N, {(): values.mean()})), 0.25)
-
-    recovery = ProxySPEX(n=N, proxy=Mean(), random_state=0).recover(30, sparse_game)
-    ends = np.array([[False] * N, [True] * N])
-    assert (recovery.r2, recovery.n_evaluations) == (0.25, 30)
-    np.testing.assert_allclose(recovery.series(ends), sparse_game(ends), atol=1e-12)

@@ -33,7 +33,7 @@ BELOW_VALIDATION = BELOW_EXPLAIN | {
 MAY_IMPORT: dict[str, set[str]] = {
     "spectral": set(),
     "coding": set(),
-    "games": set(),
+    "games": {"checks"},
     "evaluation": {"checks", "versions"},
     "checks": set(),
     "versions": set(),

@@ -36,14 +36,16 @@ def test_a_result_is_made_again_from_its_store_alone(path, method):
     assert rebuild(path, index="FSII").to_frame().equals(found.to_frame("FSII"))
 
 
-def test_a_result_that_stopped_early_is_made_again(path):
+@pytest.mark.parametrize("method", ["auto", "proxyspex"])
+def test_a_result_that_stopped_early_is_made_again(path, method):
     with Evaluator(sparse_game, 12, store=path, progress=False) as game:
-        found = ProxySPEX(n=12, random_state=0).recover(4000, game, tolerance=0.05)
+        found = explain(game, 4000, method=method, random_state=0, tolerance=0.05)
         assert game.n_evaluated == found.n_evaluations < 2000
     again = rebuild(path)
     assert again.series == found.series
     assert (again.reason, again.ledger) == (found.reason, found.ledger)
     assert found.ledger.tolerance == 0.05
+    assert rebuild(path, index="FSII").n_evaluations == found.n_evaluations
 
 
 @pytest.mark.parametrize("tolerances", [(0.02, None), (None, 0.02), (0.02, 0.3)])

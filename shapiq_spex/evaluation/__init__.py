@@ -1,7 +1,7 @@
 """How coalitions get their values: once each, recorded as they come, on the machines at hand.
 
-`Evaluator` turns a game into a game that forgets nothing. It puts together a ledger (what is
-known, in memory and in a `Store`), batches (run here or through joblib) and a bar. It knows games
+`Evaluator` turns a game into a game that forgets nothing. It puts together the known
+outputs (in memory and in a `Store`), batches (run here or through joblib) and a bar. It knows games
 by what they can do, never by their class.
 """
 

@@ -116,7 +116,7 @@ class Database:
             uri=True,
             timeout=_PATIENCE,
             isolation_level=None,  # transactions begin where we say so
-            check_same_thread=False,  # the ledger lets one thread in at a time
+            check_same_thread=False,  # `KnownOutputs` lets one thread in at a time
         )
 
 

@@ -17,8 +17,8 @@ from shapiq_spex.evaluation.engines import n_workers
 from shapiq_spex.evaluation.estimate import Estimate, estimated
 from shapiq_spex.evaluation.identity import identity_of, warn_of_namesakes
 from shapiq_spex.evaluation.keys import coalitions_of, keys_of
-from shapiq_spex.evaluation.ledger import Ledger
 from shapiq_spex.evaluation.locks import ProcessLock
+from shapiq_spex.evaluation.outputs import KnownOutputs
 from shapiq_spex.evaluation.protocol import (
     aggregated,
     check_path,
@@ -122,7 +122,7 @@ class Evaluator(Game):
         if store is not None:
             check_path(store)
             warn_of_namesakes(game, store)
-        self._ledger = Ledger(None if store is None else Store(store, identity_of(game, n)))
+        self._known = KnownOutputs(None if store is None else Store(store, identity_of(game, n)))
 
     @property
     def game(self) -> Any:
@@ -132,7 +132,7 @@ class Evaluator(Game):
     @property
     def store(self) -> Store | None:
         """The store, None if there is none."""
-        return self._ledger.store
+        return self._known.store
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -142,17 +142,17 @@ class Evaluator(Game):
     @property
     def n_requested(self) -> int:
         """How many distinct coalitions were asked for and answered, whoever paid for them."""
-        return self._ledger.n_asked
+        return self._known.n_asked
 
     @property
     def n_evaluated(self) -> int:
         """How many coalitions the game was really run on, for this object and its readings."""
-        return self._ledger.n_evaluated
+        return self._known.n_evaluated
 
     @property
     def n_from_store(self) -> int:
         """How many coalitions had been paid for before, or by another process."""
-        return self._ledger.n_from_store
+        return self._known.n_from_store
 
     @property
     def empty_coalition_value(self) -> float:
@@ -203,16 +203,16 @@ class Evaluator(Game):
         keys = self._keys(coalitions)
         with self._turn():
             try:
-                self._ledger.save()
-                if missing := self._ledger.missing(keys):
+                self._known.save()
+                if missing := self._known.missing(keys):
                     self._pay(missing, n_asked=len(set(keys)))
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):  # it may have come while recording
                     with suppress(OSError):
-                        self._ledger.save()
-                self._ledger.put_into(error, keys, self.n_players)
+                        self._known.save()
+                self._known.put_into(error, keys, self.n_players)
                 raise
-            return self._ledger.answer(keys)
+            return self._known.answer(keys)
 
     def aggregate(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Make one value of each row of outputs.
@@ -247,7 +247,7 @@ class Evaluator(Game):
 
     def missing(self, coalitions: Any) -> NDArray[np.bool_]:
         """Return those coalitions that would have to be paid for, distinct, as bool (d, n)."""
-        return coalitions_of(self._ledger.missing(self._keys(coalitions)), self.n_players)
+        return coalitions_of(self._known.missing(self._keys(coalitions)), self.n_players)
 
     def estimate(self, budget: int, *, price: float | None = None) -> Estimate:
         """Say what evaluating ``budget`` coalitions will cost, before it is paid.
@@ -279,7 +279,7 @@ class Evaluator(Game):
 
     def close(self) -> None:
         """Close the store's file; it is opened again when it is needed again."""
-        self._ledger.close()
+        self._known.close()
 
     def __enter__(self) -> Evaluator:
         """Return the evaluator."""
@@ -307,12 +307,12 @@ class Evaluator(Game):
             workers = n_workers()
             share = -(-m // (_BATCHES_A_WORKER * workers)) if workers > 1 else m
             size = min(_ROWS_A_BATCH, max(1, share))
-        return int(min(size, self._ledger.fits))
+        return int(min(size, self._known.fits))
 
     def _pay(self, missing: list[bytes], n_asked: int) -> None:
         """Run the game on what is missing, and record every batch when it is there."""
         size = self._rows_a_batch(len(missing))
-        pending = Pending(missing, size, self._ledger.missing)
+        pending = Pending(missing, size, self._known.missing)
         results = evaluated(pending, self.game, self.n_players, self._token)
         known = n_asked - len(missing)
         try:
@@ -322,7 +322,7 @@ class Evaluator(Game):
                 closing(results),
             ):
                 for batch, outputs in results:
-                    self._ledger.n_evaluated += len(batch.keys)
+                    self._known.n_evaluated += len(batch.keys)
                     known += len(batch.keys)
                     show(len(batch.keys))
                     try:
@@ -333,11 +333,11 @@ class Evaluator(Game):
                 show(n_asked - known)  # what other processes did meanwhile
         finally:
             if pending.size < size:
-                self._ledger.fits = pending.size
+                self._known.fits = pending.size
 
     def _record(self, keys: list[bytes], outputs: NDArray[np.float64]) -> bool:
         finite = np.isfinite(outputs).all(axis=1)
-        first = self._ledger.record([keys[i] for i in np.flatnonzero(finite)], outputs[finite])
+        first = self._known.record([keys[i] for i in np.flatnonzero(finite)], outputs[finite])
         if not finite.all():
             msg = (
                 "A game needs to return finite values, got NaN or infinity for "

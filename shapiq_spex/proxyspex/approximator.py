@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
@@ -42,6 +43,13 @@ class ProxySPEX(SpectralApproximator):
     is near the ends for the indices that depend on these, all but BV, BII and FBII (see
     :func:`shapiq_spex.proxyspex.plan.plan_masks`).
 
+    With a tolerance, ``recover`` may stop before the budget is spent. It then asks for 4 n
+    coalitions, twice, four times as many, ..., and stops as soon as R² has levelled off: on the new
+    coalitions, held out in turn, the larger fit explains at most ``tolerance`` more of the variance
+    than the fit to half as many, one standard error included. Where less than half of the variance
+    is explained nothing has levelled off. ``reason`` of the result says where it stopped, or that
+    it did not.
+
     Args:
         n: Number of players.
         max_order: Largest interaction reported, at least 1.
@@ -64,6 +72,8 @@ class ProxySPEX(SpectralApproximator):
         >>> found = ProxySPEX(n=12, random_state=0).approximate(150, game)
         >>> round(float(found[(1, 2)]), 1), round(float(found[(0,)]), 1)
         (-2.0, 3.0)
+        >>> ProxySPEX(n=12, random_state=0).recover(4000, game, tolerance=0.01).n_evaluations < 400
+        True
     """
 
     def __init__(
@@ -82,38 +92,6 @@ class ProxySPEX(SpectralApproximator):
         )
         self.proxy: Proxy = _proxy(proxy)
 
-    def recover(self, budget: int, game: Game, *, tolerance: float | None = None) -> Recovery:
-        """The recovered game with all that is known about it.
-
-        As for every approximator, and with a tolerance it may stop before the budget is spent. It
-        then asks for 4 n coalitions, twice, four times as many, ..., and stops as soon as R² has
-        levelled off: on the new coalitions, held out in turn, the larger fit explains at most
-        ``tolerance`` more of the variance than the fit to half as many, one standard error
-        included. Where less than half of the variance is explained nothing has levelled off.
-
-        Args:
-            budget: Number of distinct coalitions that may be evaluated, at least
-                min(n + 2, 2^n); never exceeded.
-            game: A shapiq.Game, or a function from bool (m, n) to numbers (m,).
-            tolerance: Gain of R² by twice as many coalitions, in (0, 1), that is not worth them;
-                None to spend the budget. ``reason`` says where it stopped, or why it did not.
-
-        Raises:
-            ValueError: If the tolerance is out of its range, and as for every approximator.
-
-        Example:
-            >>> game = lambda x: 3.0 * x[:, 0] - 2.0 * x[:, 1] * x[:, 2]
-            >>> ProxySPEX(n=12, random_state=0).recover(4000, game, tolerance=0.01).n_evaluations
-            192
-        """
-        if tolerance is None:
-            return super().recover(budget, game)
-        if not 0 < tolerance < 1:
-            msg = f"ProxySPEX needs a tolerance between 0 and 1, got {tolerance!r}."
-            raise ValueError(msg)
-        recover = partial(self._recover_until, tolerance)
-        return self._recorded(budget, game, recover, float(tolerance))
-
     def _recover(self, budget: int, game: Game, rng: np.random.Generator) -> Recovery:
         plan = plan_masks(self.n, budget, rng, near=self._learns_near_the_ends)
         return self._told(plan, ask(game, plan.coalitions), rng)
@@ -121,9 +99,11 @@ class ProxySPEX(SpectralApproximator):
     def _recover_until(
         self, tolerance: float, budget: int, game: Game, rng: np.random.Generator
     ) -> Recovery:
+        _check_tolerance(tolerance)
         n, complete = self.n, 2 ** min(self.n, 62)
         plan = plan_masks(n, min(budget, complete), rng, near=self._learns_near_the_ends)
         asked, values = Asked(game, n), np.full(len(plan.coalitions), np.nan)
+        reason = f"all {len(values)} coalitions asked for: R² had not levelled off before"
         found = half = None
         for size in sizes(n, len(values)):
             part, rows = plan.part(size)
@@ -131,13 +111,13 @@ class ProxySPEX(SpectralApproximator):
             values[rows[new]] = asked(part.coalitions[new])
             if n <= MAX_TABLE_PLAYERS and size == complete:
                 table = values[np.argsort(table_index(plan.coalitions))]
-                return self._recover_exactly(lambda x: table[table_index(x)])  # noqa: B023
+                found = self._recover_exactly(lambda x: table[table_index(x)])  # noqa: B023
+                break
             half, found = found, self._told(part, values[rows], deepcopy(rng))
             gain = gained(half, found, new) if half else None
             if gain is not None and gain <= tolerance:
                 reason = f"levelled off at {size} of {budget} coalitions: R² gained {gain:.3f}"
-                return replace(found, reason=reason)
-        reason = f"all {len(values)} coalitions asked for: R² had not levelled off before"
+                break
         return replace(cast("Recovery", found), reason=reason)
 
     def _told(self, plan: MaskPlan, values: np.ndarray, rng: np.random.Generator) -> Recovery:
@@ -175,6 +155,12 @@ class ProxySPEX(SpectralApproximator):
             judged = np.arange(plan.n_near, len(y))
             return self.proxy.fit(x, y, rng, finish, judged=judged)
         return self.proxy.fit(x, y, rng, finish)
+
+
+def _check_tolerance(tolerance: object) -> None:
+    if not isinstance(tolerance, Real) or not 0 < float(tolerance) < 1:
+        msg = f"ProxySPEX needs a tolerance between 0 and 1, got {tolerance!r}."
+        raise ValueError(msg)
 
 
 def _proxy(proxy: object) -> Proxy:

@@ -176,5 +176,5 @@ def test_whole_numbers_of_numpy_are_batch_sizes(kind):
     rows = rows_of(game, 10)
     assert type(game.scorer.batch_size) is int
     np.testing.assert_allclose(game(rows), game_of(kind, batch_size=3)(rows))
-    with pytest.raises(ValueError, match="whole number of at least 1, not 2.5"):
+    with pytest.raises(ValueError, match="batch_size to be a positive whole number, got 2.5"):
         game_of(kind, batch_size=2.5)

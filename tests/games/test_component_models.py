@@ -234,7 +234,7 @@ def test_experts_are_no_mlp_but_their_heads_are_players():
         ({"layers": [3]}, ValueError, "layers of this model are numbered 0 to 2"),
         ({"removal": "noise"}, ValueError, "removal can be zero, mean, resample"),
         ({"removal": ZeroAblation}, TypeError, "an object such as ZeroAblation"),
-        ({"batch_size": 0}, ValueError, "ComponentGame needs a batch_size"),
+        ({"batch_size": 0}, ValueError, "ComponentGame needs batch_size to be a pos"),
         ({"metric": NextTokenMetric(span=slice(4, None))}, ValueError, "in 2 of 4 inputs"),
         ({"removal": MeanAblation(["a text"])}, ValueError, "without a tokenizer"),
         ({"removal": MeanAblation([()])}, ValueError, "1 of 1 references have no token"),

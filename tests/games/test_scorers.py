@@ -192,7 +192,7 @@ def test_unusable_settings_are_refused():
     with pytest.raises(ValueError, match="output can be log_odds, logit, probability"):
         ClassScorer(model, tokenizer, label=0, output="odds")
     for wrong in (0, 2.0, True, np.float64(2)):
-        said = f"whole number of at least 1, not {re.escape(repr(wrong))}"
+        said = f"batch_size to be a positive whole number, got {re.escape(repr(wrong))}"
         with pytest.raises(ValueError, match=said):
             ClassScorer(model, tokenizer, label=0, batch_size=wrong)
     with pytest.raises(ValueError, match="pooling can be mean, cls"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -299,10 +300,13 @@ def test_what_is_no_estimator_is_refused_in_a_sentence(estimator):
 
 
 def test_bad_learning_settings_are_refused_in_a_sentence():
-    with pytest.raises(ValueError, match="min_examples of at least 1, got 0"):
-        SklearnLearner(LogisticRegression(), min_examples=0)
-    with pytest.raises(ValueError, match=r"distinct whole numbers, as in \[0, 1\], got 3"):
-        SklearnLearner(LogisticRegression(), seeds=3)
+    for wrong in (0, 2.5):
+        with pytest.raises(ValueError, match=f"min_examples to be a positive .* got {wrong}"):
+            SklearnLearner(LogisticRegression(), min_examples=wrong)
+    for wrong in (3, [0.5], [-1], [1, 1], [[1]], []):
+        said = f"distinct whole numbers, as in [0, 1], got {wrong}."
+        with pytest.raises(ValueError, match=re.escape(said)):
+            SklearnLearner(LogisticRegression(), seeds=wrong)
 
 
 def test_nothing_warns():

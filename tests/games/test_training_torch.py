@@ -399,12 +399,12 @@ BAD = {
         "make": lambda: nn.Sequential(nn.Dropout(0.1), mlp())
     },
     "optimizer among sgd, adam, got 'lbfgs'": {"optimizer": "lbfgs"},
-    "positive lr and positive whole numbers for epochs, .* got lr=0,": {"lr": 0},
-    "positive lr .* epochs=0": {"epochs": 0},
-    "batch_size=2.5": {"batch_size": 2.5},
-    "at_once=-1": {"at_once": -1},
-    "at_once=0": {"at_once": 0},
-    "must not be negative, got -1": {"momentum": -1},
+    "a positive lr, .* got 0, ": {"lr": 0},
+    "epochs to be a positive whole number, got 0": {"epochs": 0},
+    "batch_size to be a positive whole number, got 2.5": {"batch_size": 2.5},
+    "at_once to be a positive whole number, got -1": {"at_once": -1},
+    "at_once to be a positive whole number, got 0": {"at_once": 0},
+    "not negative, got .*, -1 and ": {"momentum": -1},
     "seeds that are distinct whole numbers": {"seeds": [1, 1]},
     "seeds that are distinct whole numbers, .* got ": {"seeds": []},
     r"outputs of shape \(b, classes\) .* gives the shape \(2, 1\)": {

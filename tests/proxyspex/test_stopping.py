@@ -60,6 +60,7 @@ def test_all_coalitions_end_in_the_exact_game(index):
     recorder = Recorder(game)
     found = ProxySPEX(n=7, index=index, random_state=0).recover(500, recorder, tolerance=0.01)
     assert found.r2_kind == "exact"
+    assert found.reason.startswith("all 128 coalitions asked for")
     assert len(recorder.rows) == 128
     np.testing.assert_allclose(found.series.to_table(), table, atol=1e-12)
 
@@ -95,12 +96,6 @@ def test_a_failure_keeps_what_was_paid_for_before():
         ProxySPEX(n=12, random_state=0).recover(600, failing, tolerance=0.01)
     assert len(caught.value.evaluated_values) == 48
     assert caught.value.evaluated_coalitions.shape == (48, 12)
-
-
-@pytest.mark.parametrize("tolerance", [0, 1, -0.1, 2.0, float("nan")])
-def test_a_tolerance_out_of_range_is_refused(tolerance):
-    with pytest.raises(ValueError, match="tolerance between 0 and 1"):
-        ProxySPEX(n=5).recover(20, easy, tolerance=tolerance)
 
 
 # ---------------------------------------------------------------------- the parts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from shapiq_spex.checks import whole
 from shapiq_spex.games.components.ablated import AblatedModel
 from shapiq_spex.games.components.ablation import MeanAblation, ResampleAblation, ZeroAblation
 from shapiq_spex.games.components.anatomy import Anatomy, make_component_players
@@ -18,7 +19,7 @@ from shapiq_spex.games.memory import Memory, RememberingGame
 from shapiq_spex.games.models.encoders import packaged_minilm
 from shapiq_spex.games.models.loading import load_model, token_limit
 from shapiq_spex.games.models.local import LocalModel
-from shapiq_spex.games.models.scorers import check_batch_size, check_choice, check_length
+from shapiq_spex.games.models.scorers import check_choice, check_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,7 +118,7 @@ class ComponentGame(RememberingGame):
         progress: bool = True,
     ) -> None:
         """See the class."""
-        check_batch_size(type(self).__name__, batch_size)
+        batch_size = whole(type(self).__name__, "batch_size", batch_size)
         self.progress = progress
         self._local = _loaded(model, tokenizer, getattr(metric, "auto_class", "AutoModel"), device)
         self._inputs = _token_ids(self._local, inputs, "inputs")

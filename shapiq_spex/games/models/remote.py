@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
+from shapiq_spex.checks import whole
 from shapiq_spex.games.models.answers import Answer, AnswerReader
 from shapiq_spex.games.models.replies import alternatives, echoed_tokens, prompt_tokens
 from shapiq_spex.games.models.scorers import check_choice
-from shapiq_spex.games.models.server import Server, check_positive
+from shapiq_spex.games.models.server import Server
 from shapiq_spex.games.prompts.prompt import Prompt
 from shapiq_spex.games.prompts.spans import Encoding
 
@@ -97,7 +98,7 @@ class RemoteScorer(AnswerReader):
         self.server = Server(url, **server)
         self.model = model
         self.interface = interface
-        self.concurrency = check_positive("RemoteScorer", "concurrency", concurrency)
+        self.concurrency = whole("RemoteScorer", "concurrency", concurrency)
         self._roles = ["user"]
         self.prompt = self._as_prompt(prompt)
         texts = [answer, *([against] if isinstance(against, str) else against)]

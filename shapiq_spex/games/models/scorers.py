@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shapiq_spex.checks import whole
 from shapiq_spex.games.models.loading import load_model
 from shapiq_spex.games.prompts.spans import Encoding
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from shapiq_spex.games.prompts.spans import TokenIds
 
-__all__ = ["Encoding", "LocalScorer", "Scorer", "check_batch_size", "check_choice", "check_length"]
+__all__ = ["Encoding", "LocalScorer", "Scorer", "check_choice", "check_length"]
 
 
 class Scorer(Protocol):
@@ -95,7 +96,7 @@ class LocalScorer:
         *,
         as_saved: bool = False,
     ) -> None:
-        self.batch_size = check_batch_size(type(self).__name__, batch_size)
+        self.batch_size = whole(type(self).__name__, "batch_size", batch_size)
         self.local = load_model(model, tokenizer, auto_class=auto, device=device, as_saved=as_saved)
 
     @property
@@ -126,14 +127,6 @@ class LocalScorer:
     def encode(self, text: str, *, add_special_tokens: bool = True) -> Encoding:
         """Return all tokens of the text, never cut."""
         return self.local.encode(text, add_special_tokens=add_special_tokens)
-
-
-def check_batch_size(name: str, given: Any) -> int:
-    """Return the number of rows, as Python's own; refuse what is none."""
-    if isinstance(given, bool) or not hasattr(given, "__index__") or given < 1:
-        msg = f"{name} needs a batch_size that is a whole number of at least 1, not {given!r}."
-        raise ValueError(msg)
-    return int(given)
 
 
 def check_length(n_tokens: int, max_tokens: int | None) -> None:

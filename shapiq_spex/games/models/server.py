@@ -17,9 +17,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request
 
+from shapiq_spex.checks import whole
 from shapiq_spex.games.models.connection import OPENER
 
-__all__ = ["Server", "check_positive"]
+__all__ = ["Server"]
 
 _AGAIN = {408, 409, 425, 429}  # and everything from 500 on
 _A_DAY = 86400.0
@@ -66,7 +67,7 @@ class Server:
                 "environment variable and name that as key_variable=."
             )
             raise ValueError(msg)
-        check_positive("Server", "attempts", self.attempts)
+        whole("Server", "attempts", self.attempts)
         for name, seconds, least in (("timeout", self.timeout, 0.001), ("pause", self.pause, 0.0)):
             number = isinstance(seconds, Real) and not isinstance(seconds, bool)
             if not number or not least <= seconds <= _A_DAY:
@@ -165,14 +166,6 @@ class Server:
             msg = f"The environment variable {self.key_variable} holds no key: odd characters."
             raise ValueError(msg)
         return key
-
-
-def check_positive(who: str, what: str, given: Any) -> int:
-    """Return the whole number, as Python's own; refuse what is none, or not positive."""
-    if isinstance(given, bool) or not hasattr(given, "__index__") or given < 1:
-        msg = f"{who} needs {what} to be a positive whole number, got {given!r}."
-        raise ValueError(msg)
-    return int(given)
 
 
 def _plain(text: str) -> str:

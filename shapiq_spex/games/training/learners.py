@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy.special import log_softmax
 
+from shapiq_spex.checks import is_whole, whole
 from shapiq_spex.games.training.examples import rows_of
 
 if TYPE_CHECKING:
@@ -94,12 +96,9 @@ class SklearnLearner:
                 f"its class, got {estimator!r}."
             )
             raise TypeError(msg)
-        if min_examples < 1:
-            msg = f"SklearnLearner needs min_examples of at least 1, got {min_examples}."
-            raise ValueError(msg)
         self.estimator = estimator
         self.seeds = checked_seeds(seeds)
-        self.min_examples = min_examples
+        self.min_examples = whole("SklearnLearner", "min_examples", min_examples)
         self._classifies = bool(is_classifier(estimator))
 
     @property
@@ -174,17 +173,14 @@ def checked_seeds(seeds: Sequence[int]) -> tuple[int, ...]:
     Raises:
         ValueError: If there is none, or they are no distinct whole numbers from 0 on.
     """
-    try:
-        found = tuple(int(seed) for seed in seeds)
-        right = found and len(set(found)) == len(found) and min(found) >= 0
-    except (TypeError, ValueError):
-        right = False
-    if not right:
+    found = list(seeds) if isinstance(seeds, Iterable) else []
+    whole_ones = found and all(is_whole(seed) and seed >= 0 for seed in found)
+    if not whole_ones or len(set(found)) < len(found):
         msg = (
             f"TrainingGame needs seeds that are distinct whole numbers, as in [0, 1], got {seeds}."
         )
         raise ValueError(msg)
-    return found
+    return tuple(map(int, found))
 
 
 def _log_probabilities(fitted: Any, inputs: Any) -> NDArray[np.float64]:

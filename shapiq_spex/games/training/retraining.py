@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from shapiq_spex.checks import whole
 from shapiq_spex.games.models.local import in_batches
 from shapiq_spex.games.training.learners import checked_seeds
 from shapiq_spex.games.training.stacked import (
@@ -105,18 +106,17 @@ class TorchLearner:
         if optimizer not in {"sgd", "adam"}:
             msg = f"TorchLearner needs an optimizer among sgd, adam, got {optimizer!r}."
             raise ValueError(msg)
-        counts = (epochs, batch_size, 1 if at_once is None else at_once)
-        if not (all(map(_is_count, counts)) and lr > 0 and min(momentum, weight_decay) >= 0):
+        if not (lr > 0 and min(momentum, weight_decay) >= 0):
             msg = (
-                "TorchLearner needs a positive lr and positive whole numbers for epochs, "
-                f"batch_size and at_once, got lr={lr}, epochs={epochs}, batch_size={batch_size}, "
-                f"at_once={at_once}; momentum and weight_decay must not be negative, got "
-                f"{momentum} and {weight_decay}."
+                "TorchLearner needs a positive lr, and momentum and weight_decay that are not "
+                f"negative, got {lr}, {momentum} and {weight_decay}."
             )
             raise ValueError(msg)
         self.seeds = checked_seeds(seeds)
         self.optimizer = Optimizer(optimizer, lr, momentum, weight_decay)
-        self.epochs, self.batch_size, self.at_once = epochs, batch_size, at_once
+        self.epochs = whole("TorchLearner", "epochs", epochs)
+        self.batch_size = whole("TorchLearner", "batch_size", batch_size)
+        self.at_once = None if at_once is None else whole("TorchLearner", "at_once", at_once)
         self._tried = False
         self._together: SimpleNamespace | None = None  # as many as fit, once that is known
         self.device = str(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -258,11 +258,6 @@ def _torch() -> Any:
         msg = 'Training torch modules needs torch: pip install "shapiq-spex[text]".'
         raise ImportError(msg) from error
     return torch
-
-
-def _is_count(number: object) -> bool:
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    return whole and int(number) >= 1  # type: ignore[call-overload]
 
 
 def _made(module: Any, seed: int) -> Any:

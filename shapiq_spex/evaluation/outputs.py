@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from shapiq_spex.evaluation.store import Store
 
-__all__ = ["Ledger"]
+__all__ = ["KnownOutputs"]
 
 
-class Ledger:
+class KnownOutputs:
     """The outputs of coalitions, all in memory, and in a store if there is one.
 
     Coalitions are known by their keys; see `shapiq_spex.evaluation.keys`. Methods may be called
@@ -35,10 +35,10 @@ class Ledger:
         fits: The largest batch that has fitted into memory, infinite before any has not.
 
     Examples:
-        >>> ledger = Ledger()
-        >>> ledger.record([b"a"], np.array([[0.5]]))
+        >>> known = KnownOutputs()
+        >>> known.record([b"a"], np.array([[0.5]]))
         True
-        >>> ledger.missing([b"b", b"a", b"b"]), ledger.outputs([b"a", b"a"]).tolist()
+        >>> known.missing([b"b", b"a", b"b"]), known.outputs([b"a", b"a"]).tolist()
         ([b'b'], [[0.5], [0.5]])
     """
 
