@@ -74,7 +74,11 @@ def compared(game, seed, budget):
         left = rows[[bytes(row) not in known for row in rows]]
         best = least_certain(chosen, game(chosen), left, step, SHRINKAGE)
         chosen = np.concatenate([chosen, best])
-    masks = {"random": x, "moved": spread(x, ends), "chosen": chosen}
+    masks = {
+        "random": x,
+        "moved": spread(x, ends, np.random.default_rng([seed, 1])),
+        "chosen": chosen,
+    }
     return {name: r2_of(fit(some, game), game) for name, some in masks.items()}
 
 

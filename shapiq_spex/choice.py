@@ -102,10 +102,11 @@ class Chosen(SpectralApproximator):
             "ProxySPEX": _fit(asked, rng, judged=uniform - 2),
             "SPEX": Surrogate(coded.series, share_explained(left, asked.values[unseen]), residuals),
         }
-        best, other = sorted(fits, key=lambda name: -_score(fits[name]))
+        scores = {name: _score(fit, asked.values[2:]) for name, fit in fits.items()}
+        best, other = sorted(scores, key=lambda name: -scores[name])
         reason = (
-            f"{best}: half the budget gave R² {pilot.r2:.2f}, all of it {_score(fits[best]):.2f} "
-            f"with {best} and {_score(fits[other]):.2f} with {other}, on the uniform masks"
+            f"{best}: half the budget gave R² {pilot.r2:.2f}, all of it {scores[best]:.2f} with "
+            f"{best} and {scores[other]:.2f} with {other}, on the uniform masks"
         )
         drawn = f"empty, full, {len(uniform)} uniform ones, and {coded.plan}"
         found = self._told(asked, fits[best], drawn, reason)
@@ -136,5 +137,9 @@ def _fit(asked: Asked, rng: np.random.Generator, judged: np.ndarray | None = Non
     return GaussianProcess().fit(x[2:], y[2:], rng, finish, judged=judged)
 
 
-def _score(fit: Surrogate) -> float:
-    return -np.inf if fit.r2 is None else fit.r2
+def _score(fit: Surrogate, values: np.ndarray) -> float:
+    """R² of the bare residuals, which are alike for all methods."""
+    if fit.r2 is None or fit.residuals is None:
+        return -np.inf
+    judged = np.isfinite(fit.residuals)
+    return share_explained(fit.residuals[judged], values[judged]) or -np.inf

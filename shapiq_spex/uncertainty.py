@@ -17,12 +17,13 @@ an index makes of it, is estimated:
 
 Whether there is an interaction at all does not lean on these estimates alone: with residuals e_j
 out of fold, F(R) + mean_j e_j chi_R(x_j) is unbiased with standard error sqrt(tau), whatever the
-surrogate. Terms whose p-value survives a comparison with those of all sets (Bonferroni; single
-players share the level, pairs half of it, sets of three a quarter, ...) are significant. The means
-are their corrections, as a surrogate shrinks them: they shift the test of an index and widen its
-interval. An interaction is significant where it is part of a significant term and its own p-value
-survives a comparison with all others reported, single players and larger sets apart. So it is
-rare that anything at all is wrongly significant, and the share of what is can only be smaller.
+surrogate; very nearly so where coalitions were moved away from each other. Terms whose p-value
+survives a comparison with those of all sets (Bonferroni; single players share the level, pairs half
+of it, sets of three a quarter, ...) are significant. The means are their corrections, as a
+surrogate shrinks them: they shift the test of an index and widen its interval. An interaction is
+significant where it is part of a significant term and its own p-value survives a comparison with
+all others reported, single players and larger sets apart. So it is rare that anything at all is
+wrongly significant, and the share of what is can only be smaller.
 """
 
 from __future__ import annotations

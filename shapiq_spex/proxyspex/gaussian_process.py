@@ -88,9 +88,9 @@ class GaussianProcess:
         Returns:
             The finished series and its R² on folds left out of the fit and of the choice of the
             blend. The hyper-parameters and the link are those of all values in every fold. Errors
-            of coalitions that were moved apart are larger than others: their squares count for as
-            much less as the process expects. R² is None where the values are constant or fewer
-            than two a fold.
+            of coalitions that were moved apart are larger than those over all coalitions, of which
+            some are known: their squares count for as much less as the process expects. R² is None
+            where the values are constant or fewer than two a fold.
         """
         n, center, spread = coalitions.shape[1], values.mean(), values.std()
         if spread <= CONSTANT_SHARE * np.abs(values).max():

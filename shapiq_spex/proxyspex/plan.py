@@ -8,7 +8,7 @@ import numpy as np
 
 from shapiq_spex.spectral.walsh import table_index
 
-from .spread import spread
+from .spread import reach, spread
 
 NEAR = 4  # one in so many coalitions is near an end, as soon as these have room for the border
 LISTED = 20  # players up to which all coalitions are listed to draw from
@@ -46,7 +46,8 @@ class MaskPlan:
         if pairs > 0:
             parts.append(f"{pairs} in complementary pairs of the Shapley kernel's sizes")
         uniform = m - 2 - self.n_near
-        what = f"{', '.join(parts)} and {uniform} uniform ones"
+        moved = min(uniform, reach(n)) // 2
+        what = f"{', '.join(parts)} and {uniform} uniform ones, {moved} of them moved apart"
         return f"{m} distinct coalitions of {n} players: {what}"
 
 
@@ -59,8 +60,8 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
     single player, and then pairs of a coalition and its complement, of a size s with probability
     in proportion to 1 / (s (n - s)) as in the kernel of Lundberg and Lee (2017).
 
-    All others are drawn uniformly, and every other one of them is moved to where it tells most
-    (:func:`shapiq_spex.proxyspex.spread.spread`).
+    All others are drawn uniformly, and every other one of them is moved away from the rest, as far
+    as that is a matter of a second or two (:func:`shapiq_spex.proxyspex.spread.spread`).
 
     Args:
         n: Number of players.
@@ -69,8 +70,8 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
         near: Whether coalitions near the ends are wanted.
 
     Example:
-        >>> print(plan_masks(60, 300, np.random.default_rng(0)))
-        300 distinct coalitions of 60 players: empty, full and 298 uniform ones
+        >>> print(plan_masks(9, 80, np.random.default_rng(0)))
+        80 distinct coalitions of 9 players: empty, full and 78 uniform ones, 39 of them moved apart
         >>> print(plan_masks(14, 224, np.random.default_rng(0), near=True).n_near)
         56
     """
@@ -87,7 +88,7 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
         drawn = rng.random((budget - len(rows), n), dtype=np.float32) < 0.5
         rows = _distinct(np.concatenate([rows, drawn]))
     taken, drawn = rows[: 2 + n_near], rows[2 + n_near :]
-    return MaskPlan(np.concatenate([taken, spread(drawn, taken)]), n_near)
+    return MaskPlan(np.concatenate([taken, spread(drawn, taken, rng)]), n_near)
 
 
 def _near(n: int, budget: int) -> int:

@@ -81,8 +81,9 @@ class Model(NamedTuple):
         n = z.shape[1]
         small = np.concatenate([np.zeros((1, n), dtype=bool), np.eye(n, dtype=bool)])
         beside = FourierSeries(small, np.zeros(n + 1)) + self.terms
-        product = np.exp(self.kernel.log_base + beside.support @ self.kernel.log_l)
-        more = FourierSeries(beside.support, self.prior(beside.support) ** 2 - product**2)
+        support = beside.support
+        squares = self.prior(support) ** 2 - self.kernel.product_prior(support) ** 2
+        more = FourierSeries(support, squares)
         return self.kernel.squared_product(z) + terms_gram(more, z)
 
     def prior(self, support: np.ndarray) -> np.ndarray:
@@ -136,9 +137,10 @@ class Dense:
     def easier(self, outs: list[np.ndarray]) -> float:
         """Expected squared error over all coalitions, in units of that at the rows left out.
 
-        Coalitions that were moved apart lie where the others tell least of them. The variance at
-        the rows I left out is (K^-1[I, I])^-1, and over all coalitions in the mean k(x, x) less
-        the trace of K_T^-1 E[k(T, x) k(x, T)], for the rows T that stay.
+        Coalitions that were moved apart lie where the others tell least of them, and of few
+        players a good part of all coalitions is known. The variance at the rows I left out is
+        (K^-1[I, I])^-1, and over all coalitions in the mean k(x, x) less the trace of
+        K_T^-1 E[k(T, x) k(x, T)], for the rows T that stay. At most 1.
         """
         model, inverse = self.model, self.inverse
         product = model.mean_product(self.data.z.astype(np.float64))
@@ -148,8 +150,10 @@ class Dense:
             variance = np.linalg.inv(inverse[np.ix_(out, out)])
             told = (variance * (inverse[out] @ product @ inverse[:, out])).sum()
             there += float(variance.trace())
-            everywhere += len(out) * (model.total + model.kernel.noise - known + float(told))
-        return everywhere / there
+            # Of a game that is nearly known rounding is all there is, and may be below zero.
+            unknown = max(model.total - known + float(told), 0.0)
+            everywhere += len(out) * (unknown + model.kernel.noise + JITTER)
+        return min(everywhere / there, 1.0)
 
     def series(self, alpha: np.ndarray) -> FourierSeries:
         """The posterior means of the constant and all players, and the largest others."""
@@ -210,7 +214,7 @@ class Sparse:
         return self.data.y[out] - self.values(self.data.z[out], solution[:, None])[:, 0]
 
     def easier(self, outs: list[np.ndarray]) -> float:  # noqa: ARG002
-        """One: among so many coalitions none is far from the others."""
+        """One: with so many values the noise is what is left."""
         return 1.0
 
     def series(self, coefficients: np.ndarray) -> FourierSeries:

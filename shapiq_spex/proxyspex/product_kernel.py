@@ -48,8 +48,12 @@ class Kernel(NamedTuple):
     def prior(self, support: np.ndarray) -> np.ndarray:
         """Prior variances of the coefficients F(S) of a bool support (s, n), but for d v_S."""
         degree = support.sum(axis=1)
-        product = np.exp(self.log_base + support @ self.log_l)
+        product = self.product_prior(support)
         return product + CONSTANT * (degree == 0) + (degree == 1) * (support @ self.singles)
+
+    def product_prior(self, support: np.ndarray) -> np.ndarray:
+        """The product part of them."""
+        return np.exp(self.log_base + support @ self.log_l)
 
     @property
     def total(self) -> float:

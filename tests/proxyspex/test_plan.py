@@ -106,11 +106,13 @@ def test_uniform_plans_do_not_depend_on_what_is_said_of_the_ends():
 
 def test_a_plan_prints_itself_and_stays():
     plan = plan_masks(5, 9, np.random.default_rng(0))
-    assert str(plan) == "9 distinct coalitions of 5 players: empty, full and 7 uniform ones"
+    assert str(plan) == (
+        "9 distinct coalitions of 5 players: empty, full and 7 uniform ones, 3 of them moved apart"
+    )
     with pytest.raises(FrozenInstanceError):
         plan.coalitions = plan.coalitions
     near = plan_masks(10, 100, np.random.default_rng(0), near=True)
     assert str(near) == (
         "100 distinct coalitions of 10 players: empty, full, 20 next to them, 4 in complementary "
-        "pairs of the Shapley kernel's sizes and 74 uniform ones"
+        "pairs of the Shapley kernel's sizes and 74 uniform ones, 37 of them moved apart"
     )
