@@ -80,15 +80,10 @@ def plan_masks(n: int, budget: int, rng: np.random.Generator, *, near: bool = Fa
     if n_near:
         border = np.eye(n, dtype=bool)
         rows = _with_pairs(np.concatenate([rows, border, ~border]), 2 + n_near, rng)
-    if n <= LISTED:
-        free = np.delete(np.arange(2**n), table_index(rows))
-        drawn = rng.choice(free, size=budget - len(rows), replace=False)
-        rows = np.concatenate([rows, (drawn[:, None] >> np.arange(n) & 1).astype(bool)])
-    while len(rows) < budget:
-        drawn = rng.random((budget - len(rows), n), dtype=np.float32) < 0.5
-        rows = _distinct(np.concatenate([rows, drawn]))
-    taken, drawn = rows[: 2 + n_near], rows[2 + n_near :]
-    return MaskPlan(np.concatenate([taken, spread(drawn, taken, rng)]), n_near)
+    taken = rows
+    rows = _with_others(taken, min(budget, len(taken) + reach(n)), rng)
+    rows = np.concatenate([taken, spread(rows[len(taken) :], taken, rng)])
+    return MaskPlan(_with_others(rows, budget, rng), n_near)
 
 
 def _near(n: int, budget: int) -> int:
@@ -107,6 +102,19 @@ def _with_pairs(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.nd
         order = rng.random((len(drawn), n), dtype=np.float32).argsort(axis=1).argsort(axis=1)
         one = order < drawn[:, None]
         rows = _distinct(np.concatenate([rows, np.stack([one, ~one], axis=1).reshape(-1, n)]))
+    return rows
+
+
+def _with_others(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows filled up to ``count`` with new uniform ones."""
+    n = rows.shape[1]
+    if n <= LISTED:
+        free = np.delete(np.arange(2**n), table_index(rows))
+        drawn = rng.choice(free, size=count - len(rows), replace=False)
+        return np.concatenate([rows, (drawn[:, None] >> np.arange(n) & 1).astype(bool)])
+    while len(rows) < count:
+        drawn = rng.random((count - len(rows), n), dtype=np.float32) < 0.5
+        rows = _distinct(np.concatenate([rows, drawn]))
     return rows
 
 

@@ -24,11 +24,10 @@ EXACT = 2**24  # whole numbers to here are exact in single precision, in whateve
 
 
 def spread(drawn: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every other of the first coalitions moved away from all of them.
+    """Every other coalition moved away from all of them.
 
     Args:
-        drawn: Distinct bool (m, n). As many of them as a second or two pays for count, see
-            :func:`reach`; the others stay.
+        drawn: Distinct bool (m, n); it takes a second or two with ``reach(n)`` of them.
         taken: Bool (k, n), not to be moved to; they do not count otherwise.
         rng: Source of the order in which they move.
 
@@ -42,8 +41,7 @@ def spread(drawn: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> np
         >>> [round(float(np.abs(each - np.eye(10)).mean()), 2) for each in correlation]
         [0.12, 0.04]
     """
-    n = drawn.shape[1]
-    m = min(len(drawn), reach(n))
+    m, n = drawn.shape
     z = np.float32(1) - np.float32(2) * np.concatenate([drawn, taken])
     b = DEGREE / n
     # Whole numbers, so that equal seeds give equal coalitions on every processor.
@@ -61,9 +59,9 @@ def spread(drawn: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> np
             if change[player] >= 0:
                 break
             z[row, player] *= -1
-    return z[: len(drawn)] < 0
+    return z[:m] < 0
 
 
 def reach(n: int) -> int:
-    """How many coalitions of n players are moved apart at most."""
+    """How many coalitions of n players it is worth to move apart."""
     return isqrt(WORK // n)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shapiq_spex.proxyspex import plan
 from shapiq_spex.proxyspex import spread as module
 from shapiq_spex.proxyspex.plan import plan_masks
 from shapiq_spex.proxyspex.spread import DEGREE, spread
@@ -115,14 +116,17 @@ def test_players_and_pairs_are_balanced_far_better_than_by_chance():
     assert found < 0.6 / m
 
 
-def test_as_many_move_as_a_second_or_two_pays_for(monkeypatch):
-    x = uniform(8, 40)
-    assert module.reach(8) > 10_000
-    monkeypatch.setattr(module, "WORK", 20 * 20 * 8 + 7)
-    assert module.reach(8) == 20
-    moved = spread(x, x[:0], np.random.default_rng(0))
-    assert (moved[:20] != x[:20]).any()
-    np.testing.assert_array_equal(moved[20:], x[20:])
+@pytest.mark.parametrize("n", [8, 25])
+def test_as_many_move_as_a_second_or_two_pays_for(n, monkeypatch):
+    assert module.reach(n) > 5000
+    monkeypatch.setattr(module, "WORK", 20 * 20 * n + 7)
+    seen = []
+    monkeypatch.setattr(plan, "spread", lambda drawn, *_: seen.append(drawn) or ~drawn)
+    found = plan_masks(n, 62, np.random.default_rng(0))
+    assert [len(rows) for rows in seen] == [20]
+    np.testing.assert_array_equal(found.coalitions[2:22], ~seen[0])
+    assert len(np.unique(found.coalitions, axis=0)) == 62
+    assert str(found).endswith("60 uniform ones, 10 of them moved apart")
 
 
 @pytest.mark.parametrize("n", [1, 7, 300, 10_000])
