@@ -38,8 +38,8 @@ class ProxySPEX(SpectralApproximator):
 
     A surrogate model is fitted to the game's values on randomly drawn coalitions without repeats,
     its Fourier coefficients F(S) are read out, and every index follows from them exactly,
-    I(T) = sum_{R >= T} c(|R|, |T|) F(R). The coalitions are uniform and moved apart, which leaves
-    few of them telling more; of 8 n or more with at most 16 players and the proxy "gp", a quarter
+    I(T) = sum_{R >= T} c(|R|, |T|) F(R). The coalitions are uniform and moved apart, so
+    that few of them tell more; of 8 n or more with at most 16 players and the proxy "gp", a quarter
     is near the ends for the indices that depend on these, all but BV, BII and FBII (see
     :func:`shapiq_spex.proxyspex.plan.plan_masks`).
 
