@@ -31,7 +31,7 @@ from games import Hierarchy, Sparse, Table, tables
 
 TOLERANCES = 0.05, 0.01
 ROUNDS, CANDIDATES, SHRINKAGE = 5, 2000, 4.0
-CHOSEN = 30, 60, 120, 240  # budgets of the second comparison
+CHOSEN = 30, 60, 120, 240  # budgets of the other two comparisons
 
 
 def games_of(folder, per_family):
@@ -151,11 +151,11 @@ def report(log):
 
 def gains(log, kind):
     rows, body = [r for r in log.rows if r["cell"]["part"] == "choose"], []
-    for family in dict.fromkeys(r["family"] for r in rows):
+    for family in [*dict.fromkeys(r["family"] for r in rows), "all"]:
         line = [family]
         for budget in CHOSEN:
-            gain = [r[kind] - r["random"] for r in rows
-                    if (r["family"], r["cell"]["budget"]) == (family, budget)]  # fmt: skip
+            some = [r for r in rows if r["cell"]["budget"] == budget]
+            gain = [r[kind] - r["random"] for r in some if family in (r["family"], "all")]
             error = np.std(gain) / np.sqrt(max(len(gain), 1))
             line.append(f"{np.mean(gain):+.3f} ± {error:.3f}" if gain else "–")
         body.append(line)

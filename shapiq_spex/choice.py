@@ -139,7 +139,8 @@ def _fit(asked: Asked, rng: np.random.Generator, judged: np.ndarray | None = Non
 
 def _score(fit: Surrogate, values: np.ndarray) -> float:
     """R² of the bare residuals, which are alike for all methods."""
-    if fit.r2 is None or fit.residuals is None:
+    if fit.residuals is None:
         return -np.inf
     judged = np.isfinite(fit.residuals)
-    return share_explained(fit.residuals[judged], values[judged]) or -np.inf
+    score = share_explained(fit.residuals[judged], values[judged])
+    return -np.inf if score is None else score

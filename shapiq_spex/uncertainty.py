@@ -170,7 +170,7 @@ class Uncertainty:
         left, variance = _left(series, seen, judged)
         tau = variance / m
         moments = _moments(seen.coalitions, left, series)
-        compared = _counts(n, series.degrees) * np.exp2(np.clip(series.degrees, 0, 500))
+        compared = _counts(n, series.degrees) * np.exp2(np.minimum(series.degrees, 500))
         p_values = tail(series.coefficients + moments, tau, freedom)
         significant = (series.degrees > 0) & (compared * p_values <= LEVEL)
         corrections = FourierSeries(series.support[significant], moments[significant])

@@ -109,7 +109,7 @@ class GaussianProcess:
             found, easier = sparse_fits(data, folds, known), 1.0
             if found is None:
                 plain, linked = self._learn(data, folds, rng, known)
-                easier = plain.easier() if folds else 1.0
+                easier = plain.process.easier(folds) if folds else 1.0
                 if linked and linked.read:
                     series, left = settle(linked.read.series), linked.left
                     lost = linked.read.lost((series - constant) * (1 / spread))

@@ -258,10 +258,6 @@ class Fitted(NamedTuple):
         """Predictions (q,) of the solution with all rows."""
         return self.process.values(z, self.solutions[:, [-1]])[:, 0]
 
-    def easier(self) -> float:
-        """Expected squared error over all coalitions, in units of that at the rows of the folds."""
-        return self.process.easier(self.outs[:-1])
-
     def left(self) -> np.ndarray:
         """Values minus predictions at the rows of the folds, fold after fold."""
         pairs = zip(self.outs[:-1], self.solutions.T[:-1], strict=True)

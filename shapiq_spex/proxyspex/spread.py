@@ -17,7 +17,8 @@ from math import isqrt
 
 import numpy as np
 
-DEGREE = 2.0  # b = DEGREE / n: the prior's mean size of a set
+from .product_kernel import DEGREE
+
 ROUNDS, FLIPS = 3, 3  # turns of each coalition, and players it may change in a turn
 WORK = 2 * 10**9  # m^2 n: a second or two
 EXACT = 2**24  # whole numbers to here are exact in single precision, in whatever order they add up
@@ -43,9 +44,7 @@ def spread(drawn: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> np
     """
     m, n = drawn.shape
     z = np.float32(1) - np.float32(2) * np.concatenate([drawn, taken])
-    b = DEGREE / n
-    # Whole numbers, so that equal seeds give equal coalitions on every processor.
-    weights = np.rint(EXACT / max(m, 1) * np.exp(-2 * b * np.arange(n + 1))).astype(np.float32)
+    b, weights = DEGREE / n, weights_of(m, n)
     cost, gain = np.float32(np.cosh(2 * b) - 1), np.float32(np.sinh(2 * b))
     movable = np.arange(1, m, 2)
     for row in np.concatenate([rng.permutation(movable) for _ in range(ROUNDS)]):
@@ -60,6 +59,15 @@ def spread(drawn: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> np
                 break
             z[row, player] *= -1
     return z[:m] < 0
+
+
+def weights_of(m: int, n: int) -> np.ndarray:
+    """In proportion to exp(-2 b d) for d = 0, ..., n players, float32 (n + 1,).
+
+    They are whole and m - 1 of them add up exactly, so that equal seeds give equal coalitions on
+    every processor.
+    """
+    return np.rint(EXACT / max(m, 1) * np.exp(-2 * DEGREE / n * np.arange(n + 1))).astype("f4")
 
 
 def reach(n: int) -> int:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shapiq_spex.proxyspex import plan
 from shapiq_spex.proxyspex import spread as module
 from shapiq_spex.proxyspex.plan import plan_masks
-from shapiq_spex.proxyspex.spread import DEGREE, spread
+from shapiq_spex.proxyspex.product_kernel import DEGREE
+from shapiq_spex.proxyspex.spread import spread
 from shapiq_spex.spectral.refit import characters
 from shapiq_spex.spectral.walsh import all_coalitions
 
@@ -130,9 +131,12 @@ def test_as_many_move_as_a_second_or_two_pays_for(n, monkeypatch):
 
 
 @pytest.mark.parametrize("n", [1, 7, 300, 10_000])
-def test_weights_add_up_exactly_in_single_precision(n):
+@pytest.mark.parametrize("m", [2, 50, 3001])
+def test_weights_add_up_exactly_in_single_precision(m, n):
     """Else the order of summation, which is the processor's, would decide between close steps."""
-    m = min(module.reach(n), 50)
-    weights = np.rint(module.EXACT / m * np.exp(-2 * DEGREE / n * np.arange(n + 1)))
-    assert (weights == weights.astype(np.float32)).all()
-    assert m * weights.max() <= module.EXACT + m
+    weights = module.weights_of(m, n)
+    assert weights.dtype == np.float32
+    np.testing.assert_array_equal(weights, np.rint(weights))
+    assert (m - 1) * float(weights.max()) <= 2**24
+    expected = np.exp(-2 * DEGREE / n * np.arange(n + 1))
+    np.testing.assert_allclose(weights / weights[0], expected, atol=m / 2**24)
