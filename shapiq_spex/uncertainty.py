@@ -37,6 +37,7 @@ from scipy.optimize import brentq
 from scipy.special import comb as binomial
 from scipy.stats import t as student
 
+from .spectral.characters import moments_of
 from .spectral.coalitions import rows_of
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
@@ -53,7 +54,7 @@ LEVEL = 0.1  # of runs with a false discovery, and of intervals that miss
 ROUNDING = 4 * np.finfo(float).eps  # of the largest value: what is smaller is no error
 FEW = 1e-3  # share of all coalitions below which those evaluated are none of the error
 FACTORS = -20.0, 20.0  # logarithms of the least and the largest factor of the prior variances
-BLOCK = 2**22  # characters computed at once
+BLOCK = 2**24  # entries of coalitions unpacked at once
 TINY, MANY = np.finfo(float).tiny, 1e150
 
 
@@ -327,25 +328,11 @@ def _moments(
     coalitions: np.ndarray | PackedCoalitions, left: np.ndarray, series: FourierSeries
 ) -> np.ndarray:
     """mean_j left_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
-    out, largest, step = np.zeros(len(series)), float(np.abs(left).max()), 4 * BLOCK // series.n
+    out, largest = np.zeros(len(series)), float(np.abs(left).max())
     if not largest > 0:
         return out
-    small = (left / largest).astype(np.float32)
-    for rows in (slice(i, i + max(1, step)) for i in range(0, len(left), max(1, step))):
-        out += _sums(coalitions[rows], small[rows], series)
+    small, step = (left / largest).astype(np.float32), max(1, BLOCK // series.n)
+    for rows in (slice(i, i + step) for i in range(0, len(left), step)):
+        signs = np.float32(1) - np.float32(2) * coalitions[rows].astype(np.float32)
+        out += moments_of(series, signs, small[rows])
     return out * (largest / len(left))
-
-
-def _sums(coalitions: np.ndarray, weights: np.ndarray, series: FourierSeries) -> np.ndarray:
-    """sum_j w_j chi_S(x_j) for the sets S of a series, float64 (s,)."""
-    signs = np.ascontiguousarray(1 - 2 * coalitions.T.astype(np.float32))
-    out, step, end = np.zeros(len(series)), max(1, BLOCK // len(weights)), 0
-    for sets, _ in series.by_degree():
-        for first in range(0, len(sets), step):
-            block = sets[first : first + step]
-            chi = np.ones((len(block), len(weights)), dtype=np.float32)
-            for column in block.T:
-                chi *= signs[column]
-            out[end : end + len(block)] = chi @ weights
-            end += len(block)
-    return out

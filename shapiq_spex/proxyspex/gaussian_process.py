@@ -14,13 +14,14 @@ from shapiq_spex.spectral.series import FourierSeries
 from .link import Linked, normal_scores
 from .process import LARGEST_TABLE, Data, Dense, Fitted, Model, Sparse
 from .proxies import Surrogate
-from .pursuit import sparse_fits
+from .pursuit import pursue
 from .readout import read_table
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from .proxies import Finish
+    from .pursuit import Pursued
 
 SERIAL_ROWS = 1500  # below, a matrix is too small for several threads to be worth it
 CONSTANT_SHARE = 1e-12  # a smaller spread of the values is rounding
@@ -39,7 +40,9 @@ class GaussianProcess:
     Beyond, the posterior mean is read out by extending the strongest sets one player at a time,
     from all pairs upwards, and the link as a polynomial of such a series; beyond ``dense_rows``
     values the sets are chosen on that many of them, and their coefficients have their posterior
-    means given all values. A game that a few terms explain but for rounding is recovered exactly.
+    means given all values. A game that a few terms explain but for rounding is recovered exactly;
+    where a few terms predict rows held out better than all this, as of a noisy sparse game, they
+    are the answer.
 
     Attributes:
         shrinkage: Precision of the prior that ties the relevances together.
@@ -106,15 +109,19 @@ class GaussianProcess:
 
         with blas_threads(len(values)):
             known = known and known * (1 / spread)
-            found, easier = sparse_fits(data, folds, known), 1.0
-            if found is None:
+            pursued, easier = pursue(*data, known), 1.0
+            if pursued.exact:
+                found: list[FourierSeries] | None = pursued.refitted(data, folds)
+            else:
                 plain, linked = self._learn(data, folds, rng, known)
+                found = _sparser(pursued, data, folds, linked or plain)
+            if found is None:
                 easier = plain.process.easier(folds) if folds else 1.0
                 if linked and linked.read:
-                    series, left = settle(linked.read.series), linked.left
+                    series = settle(linked.read.series)
                     lost = linked.read.lost((series - constant) * (1 / spread))
-                    r2 = float(1 - (easier * (left**2).mean() + lost) / data.y[order].var())
-                    return Surrogate(series, r2, placed(left * spread, order, len(values)))
+                    r2 = float(1 - (easier * (linked.left**2).mean() + lost) / data.y[order].var())
+                    return Surrogate(series, r2, placed(linked.left * spread, order, len(values)))
                 if n <= LARGEST_TABLE:
                     found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
                 else:
@@ -150,6 +157,19 @@ class GaussianProcess:
             return plain, None
         scores = fitted(normal_scores(data.y), start=plain.process.model.kernel)
         return plain, Linked.of(plain, scores, rng)
+
+
+def _sparser(
+    pursued: Pursued, data: Data, folds: list[np.ndarray], process: Fitted | Linked
+) -> list[FourierSeries] | None:
+    """The sparse series, if it predicts rows held out better than the process.
+
+    Of few players the process meets all values observed, and a sparse series does not.
+    """
+    few = data.z.shape[1] <= LARGEST_TABLE
+    if few or not folds:
+        return None
+    return pursued.better_than(float((process.left**2).mean()), data, folds)
 
 
 def signs(coalitions: np.ndarray) -> np.ndarray:

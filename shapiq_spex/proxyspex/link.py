@@ -14,8 +14,10 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import norm, rankdata
 
+from shapiq_spex.spectral.characters import values_of
+
 from .process import LARGEST_TABLE
-from .readout import polynomial_of, values_of
+from .readout import polynomial_of
 
 if TYPE_CHECKING:
     from shapiq_spex.spectral.series import FourierSeries
@@ -45,7 +47,7 @@ class Linked(NamedTuple):
         """None where the process of the values alone is clearly better."""
         rows = np.concatenate(plain.outs)
         values = plain.process.data.y[rows]
-        errors, alone = scores.left(), values - plain.left()
+        errors, alone = scores.left, values - plain.left
         squash = Squash.of(plain.process.data.y, errors)
         both = np.stack([alone, squash(scores.process.data.y[rows] - errors)], axis=1)
         fold = np.repeat(np.arange(len(plain.outs)), [len(out) for out in plain.outs])

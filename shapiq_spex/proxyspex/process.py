@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shapiq_spex.spectral.refit import characters, posterior_means
+from shapiq_spex.spectral.characters import characters, moments_of, signs_of
+from shapiq_spex.spectral.refit import posterior_means
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import all_coalitions, table_index, walsh_hadamard
 
@@ -16,7 +17,6 @@ from .product_kernel import (
     JITTER,
     inverse_and_log_det,
     neighbours,
-    signs_of,
     terms_gram,
     tune,
 )
@@ -34,6 +34,12 @@ class Data(NamedTuple):
 
     z: np.ndarray  # signs, (m, n)
     y: np.ndarray  # values of mean 0 and variance 1, (m,)
+
+    def without(self, out: np.ndarray) -> Data:
+        """The other rows."""
+        stay = np.ones(len(self.y), dtype=bool)
+        stay[out] = False
+        return Data(self.z[stay], self.y[stay])
 
 
 class Model(NamedTuple):
@@ -160,7 +166,7 @@ class Dense:
         z, terms = self.data.z[alpha != 0], self.model.terms
         alpha = alpha[alpha != 0]
         groups = grow(self.model.kernel, z, alpha, self.terms)
-        moment = signs_of(terms, z).T @ alpha
+        moment = moments_of(terms, z, alpha)
         grown = FourierSeries.from_rows(z.shape[1], groups)
         both = grown + FourierSeries(terms.support, terms.coefficients * moment)
         size = np.where(both.degrees > 1, np.abs(both.coefficients), np.inf)
@@ -258,6 +264,7 @@ class Fitted(NamedTuple):
         """Predictions (q,) of the solution with all rows."""
         return self.process.values(z, self.solutions[:, [-1]])[:, 0]
 
+    @property
     def left(self) -> np.ndarray:
         """Values minus predictions at the rows of the folds, fold after fold."""
         pairs = zip(self.outs[:-1], self.solutions.T[:-1], strict=True)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
+from shapiq_spex.spectral.characters import signs_of
 from shapiq_spex.spectral.series import FourierSeries
 
 CONSTANT = 1.0  # prior variance c of the constant, in units of the variance of the values
@@ -98,18 +99,6 @@ def neighbours(n: int) -> FourierSeries:
     pairs = [((i, i + d), 1 / d) for d in range(1, REACH + 1) for i in range(n - d)]
     shares = dict(pairs + [((i, i + 1, i + 2), 0.5) for i in range(n - 2)])
     return FourierSeries.from_terms(n, shares) * (1 / max(sum(shares.values()), 1.0))
-
-
-def signs_of(terms: FourierSeries, z: np.ndarray) -> np.ndarray:
-    """The characters of sets of few players at the rows of z, (m, s): products of columns."""
-    columns = np.ascontiguousarray(z.T)
-    parts = [np.ones((0, len(z)), dtype=z.dtype)]
-    for rows, _ in terms.by_degree():
-        chi = np.ones((len(rows), len(z)), dtype=z.dtype)
-        for players in rows.T:
-            chi *= columns[players]
-        parts.append(chi)
-    return np.concatenate(parts).T
 
 
 def terms_gram(terms: FourierSeries, z: np.ndarray) -> np.ndarray:

@@ -1,21 +1,21 @@
-"""Finds the sets of an exactly sparse game by what they explain of the values not yet explained.
+"""Finds the sets of a sparse game by what they explain of the values not yet explained.
 
 A set that is missing from the support correlates with the rest: the mean of chi_S(x_j) r_j is F(S)
 but for a deviation of sd(r) / sqrt(m). All pairs and all sets one player away from the support are
 looked at again and again; where these show nothing more, all sets of three players and larger, as
-far as they can be enumerated: three players among 300, four among 100 or five among 50. A larger
+far as they can be enumerated: three players among 1000, four among 100 or five among 50. A larger
 set is found through its subsets alone.
 """
 
 from __future__ import annotations
 
 from math import comb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from shapiq_spex.spectral.refit import characters
+from shapiq_spex.spectral.characters import characters, moments_of, values_of
 from shapiq_spex.spectral.series import FourierSeries
 
 if TYPE_CHECKING:
@@ -29,14 +29,77 @@ PER_ROUND = 50
 PARENTS = 8  # sets of the support next to one and the same missing set, as hierarchies have them
 LENIENT = 0.5  # deviations below the largest of as many draws of chance: a false set does no harm
 ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
+SCREENED = 35 * 10**7  # triples that are looked at on few rows first
+SCREEN = 512  # such rows
+STANDS_OUT = 4.0  # deviations on these rows at which a triple is looked at on all of them
 LARGEST = 5  # size of the sets that are enumerated
-BLOCK = 2**21  # entries of a matrix of characters made at once
+BLOCK = 2**18  # entries of a matrix of characters made at once
 
 
-def pursue(
-    z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None
-) -> FourierSeries | None:
-    """The sparse series that gives all values but for rounding; None if none was found.
+class Pursued(NamedTuple):
+    """A sparse series, as far as one was found.
+
+    Attributes:
+        series: Least squares on the support.
+        rest: What it leaves of the values, float64 (m,).
+    """
+
+    series: FourierSeries
+    rest: np.ndarray
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing but rounding is left, of values of variance about 1."""
+        return bool(self.rest.std() <= EXACT)
+
+    @property
+    def error(self) -> float:
+        """Mean squared rest for each degree of freedom."""
+        return float(self.rest @ self.rest) / (len(self.rest) - len(self.series))
+
+    def refitted(self, data: Data, folds: list[np.ndarray]) -> list[FourierSeries]:
+        """The coefficients of this support without each of the folds, and last with all rows."""
+        support = self.series.support
+        fits = [least_squares(*data.without(out), support)[0] for out in folds]
+        return [*(FourierSeries(support, fit) for fit in fits), self.series]
+
+    def strict(self, data: Data) -> Pursued:
+        """Without the sets that chance might have found among all of their size."""
+        support, coefficients = self.series.support, self.series.coefficients
+        n, sizes = support.shape[1], self.series.degrees
+        least = np.array([_chance(comb(n, size)) + LENIENT for size in range(sizes.max() + 1)])
+        deviation = np.sqrt(self.error / len(self.rest))
+        kept = (np.abs(coefficients) > least[sizes] * deviation) | (sizes == 0)
+        if kept.all():
+            return self
+        fewer, rest = least_squares(*data, support[kept])
+        return Pursued(FourierSeries(support[kept], fewer), rest).strict(data)
+
+    def better_than(
+        self, error: float, data: Data, folds: list[np.ndarray]
+    ) -> list[FourierSeries] | None:
+        """Series pursued anew without each of the folds, and last this one, or strict ones.
+
+        Args:
+            error: The mean squared error at rows held out that they have to beat, else None.
+            data: What this was found in.
+            folds: Rows to hold out.
+        """
+        if self.error >= error:
+            return None
+        rests, best = [data.without(out) for out in folds], None
+        found = [pursue(*rest) for rest in rests]
+        strict = [one.strict(rest) for one, rest in zip(found, rests, strict=True)]
+        for held_out, last in ((found, self), (strict, self.strict(data))):
+            pairs = zip(folds, held_out, strict=True)
+            left = [data.y[out] - values_of(one.series, data.z[out]) for out, one in pairs]
+            if (wrong := float((np.concatenate(left) ** 2).mean())) < error:
+                error, best = wrong, [one.series for one in (*held_out, last)]
+        return best
+
+
+def pursue(z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None) -> Pursued:
+    """The sparse series to which all sets that stand out of what is left lead.
 
     Args:
         z: Signs of the observed coalitions, float32 (m, n).
@@ -47,39 +110,29 @@ def pursue(
         >>> z = 1 - 2 * (np.random.default_rng(0).random((300, 40)) < 0.5).astype(np.float32)
         >>> y = z[:, 3] - 2.0 * z[:, [5, 6, 9]].prod(axis=1)
         >>> found = pursue(z, y)
-        >>> {players: round(value, 9) for players, value in found.terms().items()}
+        >>> {players: round(value, 9) for players, value in found.series.terms().items()}
         {(3,): 1.0, (5, 6, 9): -2.0}
+        >>> found.exact
+        True
     """
     n, most = z.shape[1], SHARE * (len(y) - SPARE)
     support = np.zeros((1, n), dtype=bool)
     if known is not None:
         support = np.unique(np.concatenate([support, known.support]), axis=0)
-    search = Search(z)
+    search, found = Search(z), Pursued(FourierSeries.constant(n, y.mean()), y - y.mean())
     for _ in range(ROUNDS):
         if len(support) > most:
             break
         coefficients, rest = least_squares(z, y, support)
-        if rest.std() <= EXACT:
+        found = Pursued(FourierSeries(support, coefficients), rest)
+        if found.exact:
             support = support[np.abs(coefficients) > EXACT]
-            return FourierSeries(support, least_squares(z, y, support)[0])
-        found = search.missing(rest, support)
-        if len(found) == 0:
+            return Pursued(FourierSeries(support, least_squares(z, y, support)[0]), rest)
+        missing = search.missing(rest, support)
+        if len(missing) == 0:
             break
-        support = np.unique(np.concatenate([support, found]), axis=0)
-    return None
-
-
-def sparse_fits(
-    data: Data, folds: list[np.ndarray], known: FourierSeries | None = None
-) -> list[FourierSeries] | None:
-    """The sparse series without each of the folds, and last of all rows; None if there is none."""
-    found = pursue(*data, known)
-    if found is None:
-        return None
-    rows = np.arange(len(data.y))
-    rests = [np.setdiff1d(rows, out) for out in folds]
-    fits = [least_squares(data.z[rest], data.y[rest], found.support)[0] for rest in rests]
-    return [*(FourierSeries(found.support, fit) for fit in fits), found]
+        support = np.unique(np.concatenate([support, missing]), axis=0)
+    return found
 
 
 def least_squares(
@@ -104,8 +157,8 @@ class Search:
     """Looks for sets that correlate with a rest, the cheap ways first."""
 
     def __init__(self, z: np.ndarray) -> None:
-        """For values at the rows of z; so many sets may still be enumerated."""
-        self.z, self.left = z, ENUMERATED
+        """For values at the rows of z; so many sets may still be enumerated, and so screened."""
+        self.z, self.left, self.screened = z, ENUMERATED, SCREENED
 
     def missing(self, rest: np.ndarray, support: np.ndarray) -> np.ndarray:
         """The strongest sets that are hardly there by chance, bool (k, n)."""
@@ -113,10 +166,13 @@ class Search:
         unit = (rest / (rest.std() * np.sqrt(m))).astype(np.float32)
         found = self._near(unit, support)
         for size in range(3, min(n, LARGEST) + 1):
-            if len(found) or comb(n, size) > self.left:
-                break
-            self.left -= comb(n, size)
-            found = self._all_of(size, unit)
+            count = comb(n, size)
+            if len(found) == 0 and count <= self.left:
+                self.left -= count
+                found = self._all_of(size, unit, m)
+            elif len(found) == 0 and size == 3 and count <= self.screened:
+                self.screened -= count
+                found = self._all_of(size, unit, SCREEN)
         return found
 
     def _near(self, unit: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -133,36 +189,44 @@ class Search:
         _, first = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True)
         return rows[np.sort(first)[:PER_ROUND]]
 
-    def _all_of(self, size: int, unit: np.ndarray) -> np.ndarray:
-        """All sets of one size: those without their last player, times each player after it."""
+    def _all_of(self, size: int, unit: np.ndarray, rows: int) -> np.ndarray:
+        """All sets of one size, of which those are looked at closely that stand out of few rows."""
         m, n = self.z.shape
-        signs, firsts = np.ascontiguousarray(self.z.T), _in_order_of_the_last(n - 1, size - 1)
-        step = max(1, BLOCK // m)
-        found = [(np.zeros((0, size), dtype=np.int64), np.zeros(0))]
+        least = _chance(comb(n, size)) if rows >= m else STANDS_OUT
+        sets = self._standing_out(size, unit[:rows] * np.sqrt(max(m / rows, 1)), least)
+        support = np.zeros((len(sets), n), dtype=bool)
+        support[np.arange(len(sets))[:, None], sets] = True
+        found = FourierSeries(support, np.zeros(len(sets)))
+        strength = np.abs(moments_of(found, self.z, unit))
+        return found.support[_strongest(strength, comb(n, size))]
+
+    def _standing_out(self, size: int, unit: np.ndarray, least: float) -> np.ndarray:
+        """Those without their last player, times each player after it: int (k, size)."""
+        n, some = self.z.shape[1], self.z[: len(unit)]
+        signs, firsts = np.ascontiguousarray(some.T), _in_order_of_the_last(n - 1, size - 1)
+        step, found = max(1, BLOCK // len(some)), [np.zeros((0, size), dtype=np.int64)]
         for start in range(0, len(firsts), step):
             block = firsts[start : start + step]
             chi = signs[block[:, 0]] * unit
             for players in block.T[1:]:
                 chi *= signs[players]
             after = int(block[0, -1]) + 1
-            strength = np.abs(chi @ self.z[:, after:])
-            strength[np.arange(after, n) <= block[:, -1:]] = 0.0
-            best = _strongest(strength.ravel(), comb(n, size))
-            row, player = np.divmod(best, n - after)
-            sets = np.concatenate([block[row], after + player[:, None]], axis=1)
-            found.append((sets, strength[row, player]))
-        sets, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        best = np.argsort(-values, kind="stable")[:PER_ROUND]
-        rows = np.zeros((len(best), n), dtype=bool)
-        rows[np.arange(len(best))[:, None], sets[best]] = True
-        return rows
+            strength = np.abs(chi @ some[:, after:])
+            row, player = np.nonzero(strength > least)
+            later = after + player > block[row, -1]
+            found.append(np.concatenate([block[row], after + player[:, None]], axis=1)[later])
+        return np.concatenate(found)
 
 
 def _strongest(strength: np.ndarray, candidates: int, count: int = PER_ROUND) -> np.ndarray:
     """Places of the largest that are hardly the work of chance among as many candidates."""
-    chance = np.sqrt(2 * np.log(max(candidates, 2))) - LENIENT
-    above = np.flatnonzero(strength > chance)
+    above = np.flatnonzero(strength > _chance(candidates))
     return above[np.argsort(-strength[above], kind="stable")[:count]]
+
+
+def _chance(candidates: int) -> float:
+    """About the largest of as many draws of chance, and a little less."""
+    return float(np.sqrt(2 * np.log(max(candidates, 2)))) - LENIENT
 
 
 def _in_order_of_the_last(n: int, size: int) -> np.ndarray:

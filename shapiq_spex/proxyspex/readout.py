@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FACTOR_TERMS, TERMS = 200, 10_000  # kept of the series that is multiplied with, and of a product
-BLOCK = 2**21  # characters computed at once
 PRODUCTS = 60_000  # products of two terms that are added up at most, the largest
 
 
@@ -40,19 +39,6 @@ def read_table(
         filled[index[out]] = table[index[out]]
         series.append(FourierSeries.from_table(filled))
     return series
-
-
-def values_of(series: FourierSeries, z: np.ndarray) -> np.ndarray:
-    """Values (q,) of a series of small sets at signs (q, n): products of columns."""
-    columns, out = np.ascontiguousarray(z.T), np.zeros(len(z))
-    step = max(1, BLOCK // max(len(z), 1))
-    for rows, coefficients in series.by_degree():
-        for start in range(0, len(rows), step):
-            chi = np.ones((len(rows[start : start + step]), len(z)), dtype=z.dtype)
-            for players in rows[start : start + step].T:
-                chi *= columns[players]
-            out += coefficients[start : start + step] @ chi
-    return out
 
 
 def polynomial_of(series: FourierSeries, coefficients: np.ndarray) -> FourierSeries:

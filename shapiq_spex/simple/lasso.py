@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shapiq_spex.spectral.refit import characters
+from shapiq_spex.spectral.characters import characters
 from shapiq_spex.spectral.series import FourierSeries
 
 from .proxy import Learner, cross_validated, is_constant

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 
+from .characters import characters
 from .coalitions import checked_coalitions
 from .series import FourierSeries
 
@@ -57,14 +58,6 @@ def ridge_refit(
     return FourierSeries(
         np.concatenate([constant, sets]), np.concatenate([[mean - centre @ weights], weights])
     )
-
-
-def characters(coalitions: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """The matrix chi_S(x) = (-1)^|S and x|: bool (m, n) and bool (s, n) to float64 (m, s)."""
-    used = support.any(axis=0)
-    rows, sets = coalitions[:, used].astype(np.float32), support[:, used].astype(np.float32)
-    odd = (rows @ sets.T).astype(np.int32) & 1
-    return 1.0 - 2.0 * odd
 
 
 def _checked(values: np.ndarray, alphas: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from shapiq_spex.proxyspex import spread as module
 from shapiq_spex.proxyspex.plan import plan_masks
 from shapiq_spex.proxyspex.product_kernel import DEGREE
 from shapiq_spex.proxyspex.spread import spread
-from shapiq_spex.spectral.refit import characters
+from shapiq_spex.spectral.characters import characters
 from shapiq_spex.spectral.walsh import all_coalitions
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shapiq_spex.spectral.refit import ALPHAS, characters, ridge_refit
+from shapiq_spex.spectral.characters import characters
+from shapiq_spex.spectral.refit import ALPHAS, ridge_refit
 from shapiq_spex.spectral.series import FourierSeries
 
 

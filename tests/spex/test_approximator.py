@@ -5,9 +5,9 @@ import pytest
 
 from shapiq_spex import SPEX, FourierSeries, ProxySPEX
 from shapiq_spex.spectral import all_coalitions, interactions
+from shapiq_spex.spectral.characters import characters
 from shapiq_spex.spectral.ends import meet_ends
 from shapiq_spex.spectral.indices import INDICES
-from shapiq_spex.spectral.refit import characters
 from shapiq_spex.spex.decode import decode
 from shapiq_spex.spex.plan import largest_design
 
