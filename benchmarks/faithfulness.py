@@ -17,7 +17,7 @@ computing or 8 GB is refused, and not tried on larger budgets of that game. Sect
   interactions of orders 1 and 2 (SV: 1), and the share of the ten largest among the ten found.
 - cost: seconds of computing and memory against n and budget on complete hierarchies.
 - masks: budgets of decode and gp for equal R², on the texts and on complete hierarchies.
-- sparse: normalised squared error on exactly sparse games.
+- sparse: normalised squared error on sparse games, with and without noise.
 
     python benchmarks/faithfulness.py --games GAMES --cache FOLDER --peer-python PYTHON
 
@@ -279,7 +279,8 @@ def synthetic(kind, n, seed):
 SYNTHETIC = {
     HIERARCHY: Hierarchy,
     SPARSE[0]: lambda n, seed: Sparse(n, 50, 3, seed),
-    SPARSE[1]: lambda n, seed: Hierarchy(n, seed, count=10, degree=3),
+    SPARSE[1]: lambda n, seed: Sparse(n, 50, 3, seed, decibels=10),
+    SPARSE[2]: lambda n, seed: Hierarchy(n, seed, count=10, degree=3),
 }
 SECTIONS = {"r2": r2, "indices": indices, "masks": masks, "cost": cost, "sparse": sparse}
 

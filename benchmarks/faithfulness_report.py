@@ -10,7 +10,11 @@ from harness import table
 OURS = ("gp", "gp-ends", "gbt", "spex")
 MINE = (*OURS, "decode")
 HIERARCHY = "complete hierarchy, 10 sets of 5"
-SPARSE = ("50 characters of degree <= 3", "all subsets of 10 triples")
+SPARSE = (
+    "50 characters of degree <= 3",
+    "50 characters of degree <= 3, noise of 10 dB",
+    "all subsets of 10 triples",
+)
 TEXTS_FOR_MASKS = ("review-30", "review-60", "review-128")
 COST = {  # n: budgets
     14: (1000,),
@@ -320,7 +324,7 @@ def needed_for(level, curve):
 
 # ---------------------------------------------------------------------- sparse games, refusals
 def of_sparse(rows):
-    yield "## Normalised squared error on exactly sparse games"
+    yield "## Normalised squared error on sparse games"
     yield ""
     methods = ("gp", "spex", "proxyspex")
     body = []
