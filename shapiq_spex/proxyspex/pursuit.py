@@ -29,7 +29,8 @@ PER_ROUND = 50
 PARENTS = 8  # sets of the support next to one and the same missing set, as hierarchies have them
 LENIENT = 0.5  # deviations below the largest of as many draws of chance: a false set does no harm
 ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
-SCREENED = 35 * 10**7  # triples that are looked at on few rows first
+SCREENED = 2 * 10**8  # triples that are looked at on few rows first, if there are more
+SCREENS = 2  # times that is done
 SCREEN = 512  # such rows
 STANDS_OUT = 4.0  # deviations on these rows at which a triple is looked at on all of them
 LARGEST = 5  # size of the sets that are enumerated
@@ -85,12 +86,13 @@ class Pursued(NamedTuple):
             data: What this was found in.
             folds: Rows to hold out.
         """
-        if self.error >= error:
+        fewer = self.strict(data)
+        if fewer.error >= error:  # even of rows that were seen
             return None
         rests, best = [data.without(out) for out in folds], None
         found = [pursue(*rest) for rest in rests]
         strict = [one.strict(rest) for one, rest in zip(found, rests, strict=True)]
-        for held_out, last in ((found, self), (strict, self.strict(data))):
+        for held_out, last in ((found, self), (strict, fewer)):
             pairs = zip(folds, held_out, strict=True)
             left = [data.y[out] - values_of(one.series, data.z[out]) for out, one in pairs]
             if (wrong := float((np.concatenate(left) ** 2).mean())) < error:
@@ -157,8 +159,8 @@ class Search:
     """Looks for sets that correlate with a rest, the cheap ways first."""
 
     def __init__(self, z: np.ndarray) -> None:
-        """For values at the rows of z; so many sets may still be enumerated, and so screened."""
-        self.z, self.left, self.screened = z, ENUMERATED, SCREENED
+        """For values at the rows of z; so many sets may still be enumerated."""
+        self.z, self.left, self.screens = z, ENUMERATED, SCREENS
 
     def missing(self, rest: np.ndarray, support: np.ndarray) -> np.ndarray:
         """The strongest sets that are hardly there by chance, bool (k, n)."""
@@ -170,8 +172,8 @@ class Search:
             if len(found) == 0 and count <= self.left:
                 self.left -= count
                 found = self._all_of(size, unit, m)
-            elif len(found) == 0 and size == 3 and count <= self.screened:
-                self.screened -= count
+            elif len(found) == 0 and size == 3 and self.screens and ENUMERATED < count <= SCREENED:
+                self.screens -= 1
                 found = self._all_of(size, unit, SCREEN)
         return found
 
