@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 EXACT = 1e-6  # standard deviations of the values: what is left below is rounding
 SPARE = 30  # values beside SHARE sets for each: fewer unknowns than equations by far
-SHARE = 1 / 4
-ROUNDS = 16
+SHARE = 1 / 3
+MOST = 800  # sets of a support that may still grow
+ROUNDS = 40
 PER_ROUND = 50
 PARENTS = 8  # sets of the support next to one and the same missing set, as hierarchies have them
-LENIENT = 0.5  # deviations below the largest of as many draws of chance: a false set does no harm
+# Deviations below the largest of as many draws of chance, where a set is taken: a false one does
+# little harm, and one next to the support is likelier than any other.
+LENIENT, LENIENT_NEAR = 0.5, 0.8
 ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
 SCREENED = 2 * 10**8  # triples that are looked at on few rows first, if there are more
 SCREENS = 2  # times that is done
@@ -68,7 +71,7 @@ class Pursued(NamedTuple):
         """Without the sets that chance might have found among all of their size."""
         support, coefficients = self.series.support, self.series.coefficients
         n, sizes = support.shape[1], self.series.degrees
-        least = np.array([_chance(comb(n, size)) + LENIENT for size in range(sizes.max() + 1)])
+        least = np.array([_chance(comb(n, size)) for size in range(sizes.max() + 1)])
         deviation = np.sqrt(self.error / len(self.rest))
         kept = (np.abs(coefficients) > least[sizes] * deviation) | (sizes == 0)
         if kept.all():
@@ -117,7 +120,7 @@ def pursue(z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None) -> 
         >>> found.exact
         True
     """
-    n, most = z.shape[1], SHARE * (len(y) - SPARE)
+    n, most = z.shape[1], min(SHARE * (len(y) - SPARE), MOST)
     support = np.zeros((1, n), dtype=bool)
     if known is not None:
         support = np.unique(np.concatenate([support, known.support]), axis=0)
@@ -183,8 +186,12 @@ class Search:
         pairs = np.triu(self.z.T @ (self.z * unit[:, None]), 1)
         chi = characters(self.z < 0, support).astype(np.float32)
         steps = (chi * unit[:, None]).T @ self.z
-        size = np.abs(np.concatenate([pairs.ravel(), steps.ravel()]))
-        best = _strongest(size, comb(n, 2) + steps.size, PARENTS * PER_ROUND)
+        least = np.repeat(
+            [_chance(comb(n, 2)) - LENIENT, _chance(steps.size) - LENIENT_NEAR],
+            [pairs.size, steps.size],
+        )
+        strength = np.abs(np.concatenate([pairs.ravel(), steps.ravel()]))
+        best = _strongest(strength, least, PARENTS * PER_ROUND)
         parent, player = np.divmod(best, n)
         rows = np.concatenate([np.eye(n, dtype=bool), support])[parent]
         rows[np.arange(len(rows)), player] ^= True
@@ -194,13 +201,14 @@ class Search:
     def _all_of(self, size: int, unit: np.ndarray, rows: int) -> np.ndarray:
         """All sets of one size, of which those are looked at closely that stand out of few rows."""
         m, n = self.z.shape
-        least = _chance(comb(n, size)) if rows >= m else STANDS_OUT
-        sets = self._standing_out(size, unit[:rows] * np.sqrt(max(m / rows, 1)), least)
+        least = _chance(comb(n, size)) - LENIENT
+        few = unit[:rows] * np.sqrt(max(m / rows, 1))
+        sets = self._standing_out(size, few, least if rows >= m else STANDS_OUT)
         support = np.zeros((len(sets), n), dtype=bool)
         support[np.arange(len(sets))[:, None], sets] = True
         found = FourierSeries(support, np.zeros(len(sets)))
         strength = np.abs(moments_of(found, self.z, unit))
-        return found.support[_strongest(strength, comb(n, size))]
+        return found.support[_strongest(strength, least, PER_ROUND)]
 
     def _standing_out(self, size: int, unit: np.ndarray, least: float) -> np.ndarray:
         """Those without their last player, times each player after it: int (k, size)."""
@@ -220,15 +228,15 @@ class Search:
         return np.concatenate(found)
 
 
-def _strongest(strength: np.ndarray, candidates: int, count: int = PER_ROUND) -> np.ndarray:
-    """Places of the largest that are hardly the work of chance among as many candidates."""
-    above = np.flatnonzero(strength > _chance(candidates))
+def _strongest(strength: np.ndarray, least: np.ndarray | float, count: int) -> np.ndarray:
+    """Places of the largest of those that are larger than needed."""
+    above = np.flatnonzero(strength > least)
     return above[np.argsort(-strength[above], kind="stable")[:count]]
 
 
 def _chance(candidates: int) -> float:
-    """About the largest of as many draws of chance, and a little less."""
-    return float(np.sqrt(2 * np.log(max(candidates, 2)))) - LENIENT
+    """About the largest of as many draws of chance."""
+    return float(np.sqrt(2 * np.log(max(candidates, 2))))
 
 
 def _in_order_of_the_last(n: int, size: int) -> np.ndarray:
