@@ -32,10 +32,9 @@ PARENTS = 8  # sets of the support next to one and the same missing set, as hier
 # little harm, and one next to the support is likelier than any other.
 LENIENT, LENIENT_NEAR = 0.5, 0.8
 ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
-SCREENED = 2 * 10**8  # triples that are looked at on few rows first, if there are more
-SCREENS = 2  # times that is done
-SCREEN = 512  # such rows
-STANDS_OUT = 4.0  # deviations on these rows at which a triple is looked at on all of them
+TRIPLES, LOOKS = 2 * 10**8, 2  # more triples than that are looked at a few times all the same
+SCREEN = 512  # rows on which they are looked at first
+STANDS_OUT = 3.0  # deviations there at which a set is looked at on all rows
 LARGEST = 5  # size of the sets that are enumerated
 BLOCK = 2**18  # entries of a matrix of characters made at once
 
@@ -163,7 +162,7 @@ class Search:
 
     def __init__(self, z: np.ndarray) -> None:
         """For values at the rows of z; so many sets may still be enumerated."""
-        self.z, self.left, self.screens = z, ENUMERATED, SCREENS
+        self.z, self.left, self.looks = z, ENUMERATED, LOOKS
 
     def missing(self, rest: np.ndarray, support: np.ndarray) -> np.ndarray:
         """The strongest sets that are hardly there by chance, bool (k, n)."""
@@ -174,10 +173,10 @@ class Search:
             count = comb(n, size)
             if len(found) == 0 and count <= self.left:
                 self.left -= count
-                found = self._all_of(size, unit, m)
-            elif len(found) == 0 and size == 3 and self.screens and ENUMERATED < count <= SCREENED:
-                self.screens -= 1
-                found = self._all_of(size, unit, SCREEN)
+                found = self._all_of(size, unit)
+            elif len(found) == 0 and size == 3 and self.looks and ENUMERATED < count <= TRIPLES:
+                self.looks -= 1
+                found = self._all_of(size, unit)
         return found
 
     def _near(self, unit: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -198,12 +197,12 @@ class Search:
         _, first = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True)
         return rows[np.sort(first)[:PER_ROUND]]
 
-    def _all_of(self, size: int, unit: np.ndarray, rows: int) -> np.ndarray:
+    def _all_of(self, size: int, unit: np.ndarray) -> np.ndarray:
         """All sets of one size, of which those are looked at closely that stand out of few rows."""
         m, n = self.z.shape
+        few = unit[:SCREEN] * np.sqrt(max(m / SCREEN, 1))
         least = _chance(comb(n, size)) - LENIENT
-        few = unit[:rows] * np.sqrt(max(m / rows, 1))
-        sets = self._standing_out(size, few, least if rows >= m else STANDS_OUT)
+        sets = self._standing_out(size, few, min(STANDS_OUT, least))
         support = np.zeros((len(sets), n), dtype=bool)
         support[np.arange(len(sets))[:, None], sets] = True
         found = FourierSeries(support, np.zeros(len(sets)))

@@ -80,21 +80,21 @@ def test_triples_of_hundreds_of_players_are_looked_at_on_few_rows_first():
     assert exactly(pursue(z, game(z < 0)), game)
 
 
-@pytest.mark.parametrize("rows", [200, 400, 2000])
-def test_what_few_rows_show_is_looked_at_on_all(rows):
-    """The sets found by a naive double loop: they stand out of some rows, and are there on all."""
-    z, sets = signs(12, 2000), list(combinations(range(12), 3))
+@pytest.mark.parametrize("m", [200, 512, 1000, 4000])
+def test_what_the_first_rows_show_is_looked_at_on_all(m):
+    """The sets found by a naive double loop: they stand out of 512 rows, and are there on all."""
+    z, sets = signs(12, m), list(combinations(range(12), 3))
     rng = np.random.default_rng(1)
-    rest = random_sets(12, [3] * 5, 3)(z < 0) + 1.5 * rng.normal(size=2000)
-    unit = (rest / (rest.std() * np.sqrt(2000))).astype(np.float32)
-    least, chance = 4.0, np.sqrt(2 * np.log(len(sets))) - 0.5
+    rest = random_sets(12, [3] * 8, 3)(z < 0) + 4.0 * rng.normal(size=m)
+    unit = (rest / (rest.std() * np.sqrt(m))).astype(np.float32)
+    chance = np.sqrt(2 * np.log(len(sets))) - 0.5
     some, every = (
-        {s: abs(z[:k, list(s)].prod(axis=1) @ unit[:k]) * np.sqrt(2000 / k) for s in sets}
-        for k in (rows, 2000)
+        {s: abs(z[:k, list(s)].prod(axis=1) @ unit[:k]) * np.sqrt(m / k) for s in sets}
+        for k in (min(m, 512), m)
     )
-    expected = {s for s in sets if some[s] > (least if rows < 2000 else 0) and every[s] > chance}
-    assert naive_sets(Search(z)._all_of(3, unit, rows)) == expected
-    assert 0 < len(expected) <= 5
+    expected = {s for s in sets if some[s] > min(3.0, chance) and every[s] > chance}
+    assert naive_sets(Search(z)._all_of(3, unit)) == expected
+    assert len(expected) > 0
 
 
 def noisy(n, count, seed, m=1000):
@@ -297,7 +297,7 @@ def test_tiny_games_are_searched_too():
 
 def test_complete_hierarchies_of_hundreds_of_sets_are_exact():
     """Most sets of a hierarchy have several parents: one round must not be spent on few of them."""
-    n, m, rng = 60, 2000, np.random.default_rng(0)
+    n, m, rng = 60, 1400, np.random.default_rng(0)
     terms = {}
     for _ in range(10):
         players = sorted(rng.choice(n, 5, replace=False).tolist())
