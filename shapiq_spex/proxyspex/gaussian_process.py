@@ -92,8 +92,11 @@ class GaussianProcess:
             The finished series and its R² on folds left out of the fit and of the choice of the
             blend. The hyper-parameters and the link are those of all values in every fold. Errors
             of coalitions that were moved apart are larger than those over all coalitions, of which
-            some are known: their squares count for as much less as the process expects. R² is None
-            where the values are constant or fewer than two a fold.
+            some are known: their squares count for as much less as the process expects. The sets of
+            a sparse series are pursued anew without each fold. Its residuals are those of its own
+            sets, fitted anew, brought to the same mean square: what is left of a set that only
+            noise brought in has to show in them. R² is None where the values are constant or fewer
+            than two a fold.
         """
         n, center, spread = coalitions.shape[1], values.mean(), values.std()
         if spread <= CONSTANT_SHARE * np.abs(values).max():
@@ -109,13 +112,14 @@ class GaussianProcess:
 
         with blas_threads(len(values)):
             known = known and known * (1 / spread)
-            pursued, easier = pursue(*data, known), 1.0
-            if pursued.exact:
-                found: list[FourierSeries] | None = pursued.refitted(data, folds)
-            else:
+            pursued, error, easier = pursue(*data, known), 0.0, 1.0
+            sparse: Pursued | None = pursued
+            if not pursued.exact:
                 plain, linked = self._learn(data, folds, rng, known)
-                found = _sparser(pursued, data, folds, linked or plain)
-            if found is None:
+                sparse, error = _sparser(pursued, data, folds, linked or plain)
+            if sparse:
+                found = sparse.refitted(data, folds)
+            else:
                 easier = plain.process.easier(folds) if folds else 1.0
                 if linked and linked.read:
                     series = settle(linked.read.series)
@@ -132,6 +136,8 @@ class GaussianProcess:
         if not folds:
             return Surrogate(series, None)
         left = np.concatenate(errors)
+        if sparse and error > 0:
+            left *= spread * np.sqrt(error / (left**2).mean())
         residuals = placed(left, order, len(values))
         return Surrogate(series, share_explained(left, values[order], easier), residuals)
 
@@ -161,14 +167,14 @@ class GaussianProcess:
 
 def _sparser(
     pursued: Pursued, data: Data, folds: list[np.ndarray], process: Fitted | Linked
-) -> list[FourierSeries] | None:
-    """The sparse series, if it predicts rows held out better than the process.
+) -> tuple[Pursued | None, float]:
+    """The sparse series, if it predicts rows held out better than the process, and its error.
 
     Of few players the process meets all values observed, and a sparse series does not.
     """
     few = data.z.shape[1] <= LARGEST_TABLE
     if few or not folds:
-        return None
+        return None, 0.0
     return pursued.better_than(float((process.left**2).mean()), data, folds)
 
 

@@ -31,10 +31,10 @@ PARENTS = 8  # sets of the support next to one and the same missing set, as hier
 # Deviations below the largest of as many draws of chance, where a set is taken: a false one does
 # little harm, and one next to the support is likelier than any other.
 LENIENT, LENIENT_NEAR = 0.5, 0.8
+LENIENT_FIRST = 2.0  # on the rows on which sets are looked at first
 ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
 TRIPLES, LOOKS = 2 * 10**8, 2  # more triples than that are looked at a few times all the same
 SCREEN = 512  # rows on which they are looked at first
-STANDS_OUT = 3.0  # deviations there at which a set is looked at on all rows
 LARGEST = 5  # size of the sets that are enumerated
 BLOCK = 2**18  # entries of a matrix of characters made at once
 
@@ -80,26 +80,29 @@ class Pursued(NamedTuple):
 
     def better_than(
         self, error: float, data: Data, folds: list[np.ndarray]
-    ) -> list[FourierSeries] | None:
-        """Series pursued anew without each of the folds, and last this one, or strict ones.
+    ) -> tuple[Pursued | None, float]:
+        """This one or the strict one, and its mean squared error at rows held out.
+
+        Without each of the folds they are pursued anew.
 
         Args:
-            error: The mean squared error at rows held out that they have to beat, else None.
+            error: What they have to beat; else the answer is None.
             data: What this was found in.
             folds: Rows to hold out.
         """
-        fewer = self.strict(data)
-        if fewer.error >= error:  # even of rows that were seen
-            return None
-        rests, best = [data.without(out) for out in folds], None
+        strict = self.strict(data)
+        if strict.error >= error:  # even of rows that were seen
+            return None, error
+        rests = [data.without(out) for out in folds]
         found = [pursue(*rest) for rest in rests]
-        strict = [one.strict(rest) for one, rest in zip(found, rests, strict=True)]
-        for held_out, last in ((found, self), (strict, fewer)):
+        fewer = [one.strict(rest) for one, rest in zip(found, rests, strict=True)]
+        best = None
+        for last, held_out in ((self, found), (strict, fewer)):
             pairs = zip(folds, held_out, strict=True)
             left = [data.y[out] - values_of(one.series, data.z[out]) for out, one in pairs]
             if (wrong := float((np.concatenate(left) ** 2).mean())) < error:
-                error, best = wrong, [one.series for one in (*held_out, last)]
-        return best
+                best, error = last, wrong
+        return best, error
 
 
 def pursue(z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None) -> Pursued:
@@ -201,13 +204,13 @@ class Search:
         """All sets of one size, of which those are looked at closely that stand out of few rows."""
         m, n = self.z.shape
         few = unit[:SCREEN] * np.sqrt(max(m / SCREEN, 1))
-        least = _chance(comb(n, size)) - LENIENT
-        sets = self._standing_out(size, few, min(STANDS_OUT, least))
+        chance = _chance(comb(n, size))
+        sets = self._standing_out(size, few, chance - LENIENT_FIRST)
         support = np.zeros((len(sets), n), dtype=bool)
         support[np.arange(len(sets))[:, None], sets] = True
         found = FourierSeries(support, np.zeros(len(sets)))
         strength = np.abs(moments_of(found, self.z, unit))
-        return found.support[_strongest(strength, least, PER_ROUND)]
+        return found.support[_strongest(strength, chance - LENIENT, PER_ROUND)]
 
     def _standing_out(self, size: int, unit: np.ndarray, least: float) -> np.ndarray:
         """Those without their last player, times each player after it: int (k, size)."""
