@@ -258,6 +258,8 @@ def masks(bench, seed):
         game = synthetic(HIERARCHY, n, seed)
         bench.run(game, budgets_of(n), seed, ["gp", "decode", "proxyspex"])
         bench.run(game, large, seed, ["decode"])
+        # Both go from nothing to everything within one doubling of the budget.
+        bench.run(game, (1000, 1200, 1400, 1700, 2400, 2900, 3400), seed, ["gp", "decode"])
 
 
 def cost(bench, seed):
