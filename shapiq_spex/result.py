@@ -81,8 +81,9 @@ class Recovery:
             None where it could not be measured.
         r2_kind: On what r2 was measured: "held-out" coalitions, "cross-validated" folds, or
             "exact" when every coalition was evaluated.
-        residuals: Values minus predictions that never saw them, float64 (m,), NaN for rows that
-            were not held out, 0 where every coalition was evaluated; None where none was held out.
+        residuals: Values minus predictions by coefficients that never saw them, float64 (m,), NaN
+            for rows that were not held out, 0 where every coalition was evaluated; None where none
+            was held out.
         status: "ok", or a sentence on what did not go as planned.
         index: Index that :meth:`interactions` uses when none is given.
         max_order: Likewise.

@@ -17,13 +17,14 @@ an index makes of it, is estimated:
 
 Whether there is an interaction at all does not lean on these estimates alone: with residuals e_j
 out of fold, F(R) + mean_j e_j chi_R(x_j) is unbiased with standard error sqrt(tau), whatever the
-surrogate; very nearly so where coalitions were moved away from each other. Terms whose p-value
-survives a comparison with those of all sets (Bonferroni; single players share half of the level,
-pairs a quarter, sets of three an eighth, ...) are significant. The means are their corrections, as
-a surrogate shrinks them: they shift the test of an index and widen its interval. An interaction is
-significant where it is part of a significant term and its own p-value survives a comparison with
-all others reported, single players and larger sets apart. So it is rare that anything at all is
-wrongly significant, and the share of what is can only be smaller.
+surrogate; very nearly so where coalitions were moved away from each other. That the sets of a
+sparse series were chosen on all rows is allowed for by a comparison with all sets: terms whose
+p-value survives it (Bonferroni; single players share half of the level, pairs a quarter, sets of
+three an eighth, ...) are significant. The means are their corrections, as a surrogate shrinks them:
+they shift the test of an index and widen its interval. An interaction is significant where it is
+part of a significant term and its own p-value survives a comparison with all others reported,
+single players and larger sets apart. So it is rare that anything at all is wrongly significant, and
+the share of what is can only be smaller.
 """
 
 from __future__ import annotations

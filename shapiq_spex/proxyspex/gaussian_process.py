@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .proxies import Finish
     from .pursuit import Pursued
 
+TINY = np.finfo(float).tiny
 SERIAL_ROWS = 1500  # below, a matrix is too small for several threads to be worth it
 CONSTANT_SHARE = 1e-12  # a smaller spread of the values is rounding
 
@@ -90,13 +91,14 @@ class GaussianProcess:
 
         Returns:
             The finished series and its R² on folds left out of the fit and of the choice of the
-            blend. The hyper-parameters and the link are those of all values in every fold. Errors
-            of coalitions that were moved apart are larger than those over all coalitions, of which
-            some are known: their squares count for as much less as the process expects. The sets of
-            a sparse series are pursued anew without each fold. Its residuals are those of its own
-            sets, fitted anew, brought to the same mean square: what is left of a set that only
-            noise brought in has to show in them. R² is None where the values are constant or fewer
-            than two a fold.
+            blend. The hyper-parameters and the link are those of all values in every fold, and so
+            is the choice between a process and a sparse series. Errors of coalitions that were
+            moved apart are larger than those over all coalitions, of which some are known: the
+            squares that a process leaves count for as much less as it expects. A sparse series is
+            pursued anew without each fold, and without what was known; its residuals are those of
+            its own sets, fitted without each fold, brought to the same mean square, so that a set
+            that only noise brought in shows in them. R² is None where the values are constant or
+            fewer than two a fold.
         """
         n, center, spread = coalitions.shape[1], values.mean(), values.std()
         if spread <= CONSTANT_SHARE * np.abs(values).max():
@@ -110,15 +112,19 @@ class GaussianProcess:
         def settle(series: FourierSeries) -> FourierSeries:
             return finish(series * spread + constant)
 
+        def errors(held_out: list[FourierSeries]) -> np.ndarray:
+            pairs = zip(folds, map(settle, held_out), strict=True)
+            return np.concatenate([values[out] - one(coalitions[out]) for out, one in pairs])
+
         with blas_threads(len(values)):
             known = known and known * (1 / spread)
-            pursued, error, easier = pursue(*data, known), 0.0, 1.0
-            sparse: Pursued | None = pursued
+            pursued, easier = pursue(*data, known), 1.0
+            sparse: tuple[Pursued, list[FourierSeries]] | None = (pursued, [])
             if not pursued.exact:
                 plain, linked = self._learn(data, folds, rng, known)
-                sparse, error = _sparser(pursued, data, folds, linked or plain)
+                sparse = _sparser(pursued, data, folds, linked or plain)
             if sparse:
-                found = sparse.refitted(data, folds)
+                found = sparse[0].refitted(data, folds)
             else:
                 easier = plain.process.easier(folds) if folds else 1.0
                 if linked and linked.read:
@@ -130,14 +136,12 @@ class GaussianProcess:
                     found = read_table((linked or plain).values, coalitions, data.y, plain.outs)
                 else:
                     found = plain.series()
-            *held_out, series = (settle(one) for one in found)
-            pairs = list(zip(folds, held_out, strict=True))
-            errors = [values[out] - one(coalitions[out]) for out, one in pairs]
-        if not folds:
-            return Surrogate(series, None)
-        left = np.concatenate(errors)
-        if sparse and error > 0:
-            left *= spread * np.sqrt(error / (left**2).mean())
+            *held_out, last = found
+            if not folds:
+                return Surrogate(settle(last), None)
+            series, left = settle(last), errors(held_out)
+            if sparse and sparse[1]:
+                left *= np.sqrt((errors(sparse[1]) ** 2).mean() / max((left**2).mean(), TINY))
         residuals = placed(left, order, len(values))
         return Surrogate(series, share_explained(left, values[order], easier), residuals)
 
@@ -167,14 +171,14 @@ class GaussianProcess:
 
 def _sparser(
     pursued: Pursued, data: Data, folds: list[np.ndarray], process: Fitted | Linked
-) -> tuple[Pursued | None, float]:
-    """The sparse series, if it predicts rows held out better than the process, and its error.
+) -> tuple[Pursued, list[FourierSeries]] | None:
+    """The sparse series, if it predicts rows held out better than the process.
 
     Of few players the process meets all values observed, and a sparse series does not.
     """
     few = data.z.shape[1] <= LARGEST_TABLE
     if few or not folds:
-        return None, 0.0
+        return None
     return pursued.better_than(float((process.left**2).mean()), data, folds)
 
 

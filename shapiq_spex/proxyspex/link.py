@@ -74,7 +74,9 @@ class Linked(NamedTuple):
         """The series of the last solution; the link is a polynomial there, near at the rows z."""
         plain, scores = self.plain.last(), self.scores.last()
         at_plain, at = self.plain.last_values(z), self.scores.last_values(z)
-        link = np.polynomial.Polynomial.fit(at, self.squash(at), DEGREE).convert().coef
+        link = np.zeros(DEGREE + 1)
+        fitted = np.polynomial.Polynomial.fit(at, self.squash(at), DEGREE).convert().coef
+        link[: len(fitted)] = fitted  # without the zeros at the end
         # A product takes the largest terms only, so the linear part is kept out of it.
         linked = scores * float(link[1]) + polynomial_of(
             scores, link * (np.arange(DEGREE + 1) != 1)

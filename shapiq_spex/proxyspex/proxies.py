@@ -23,9 +23,9 @@ class Surrogate:
         series: The Fourier series that stands for the game.
         r2: Cross-validated R² of this very series, at most 1; None where no row can be held out
             or the held-out values do not vary.
-        residuals: Values minus what was predicted for them by a fit that never saw their fold,
-            float64 (m,) in the order of the values; NaN in rows never held out, None where no row
-            was.
+        residuals: Values minus what was predicted for them by coefficients that never saw their
+            fold, float64 (m,) in the order of the values; NaN in rows never held out, None where no
+            row was.
     """
 
     series: FourierSeries

@@ -2,14 +2,14 @@
 
 A set that is missing from the support correlates with the rest: the mean of chi_S(x_j) r_j is F(S)
 but for a deviation of sd(r) / sqrt(m). All pairs and all sets one player away from the support are
-looked at again and again; where these show nothing more, all sets of three players and larger, as
-far as they can be enumerated: three players among 1000, four among 100 or five among 50. A larger
-set is found through its subsets alone.
+looked at again and again; where these show nothing more, all sets of three players and larger that
+stand out of some of the rows, as far as they can be enumerated: three players among 1000, four
+among 100 or five among 50. A larger set is found through its subsets alone.
 """
 
 from __future__ import annotations
 
-from math import comb
+from math import comb, log, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,10 +32,12 @@ PARENTS = 8  # sets of the support next to one and the same missing set, as hier
 # little harm, and one next to the support is likelier than any other.
 LENIENT, LENIENT_NEAR = 0.5, 0.8
 LENIENT_FIRST = 2.0  # on the rows on which sets are looked at first
-ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in all
-TRIPLES, LOOKS = 2 * 10**8, 2  # more triples than that are looked at a few times all the same
-SCREEN = 512  # rows on which they are looked at first
+ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in one search
+TRIPLES, LOOKS = 2 * 10**8, 2  # up to so many triples are looked at a few times all the same
+FIRST, FIRST_SHARE = 512, 1 / 4  # rows on which sets are looked at first, and share of all rows
 LARGEST = 5  # size of the sets that are enumerated
+WORK = 3 * 10**10  # values times squared players, beyond which it is not done without each fold
+TINY = np.finfo(np.float32).tiny
 BLOCK = 2**18  # entries of a matrix of characters made at once
 
 
@@ -71,7 +73,7 @@ class Pursued(NamedTuple):
         support, coefficients = self.series.support, self.series.coefficients
         n, sizes = support.shape[1], self.series.degrees
         least = np.array([_chance(comb(n, size)) for size in range(sizes.max() + 1)])
-        deviation = np.sqrt(self.error / len(self.rest))
+        deviation = np.sqrt(self.error / (len(self.rest) - len(sizes)))
         kept = (np.abs(coefficients) > least[sizes] * deviation) | (sizes == 0)
         if kept.all():
             return self
@@ -80,19 +82,18 @@ class Pursued(NamedTuple):
 
     def better_than(
         self, error: float, data: Data, folds: list[np.ndarray]
-    ) -> tuple[Pursued | None, float]:
-        """This one or the strict one, and its mean squared error at rows held out.
-
-        Without each of the folds they are pursued anew.
+    ) -> tuple[Pursued, list[FourierSeries]] | None:
+        """This one or the strict one, with the series pursued anew without each of the folds.
 
         Args:
-            error: What they have to beat; else the answer is None.
+            error: The mean squared error at rows held out that they have to beat, else None.
             data: What this was found in.
             folds: Rows to hold out.
         """
+        m, n = data.z.shape
         strict = self.strict(data)
-        if strict.error >= error:  # even of rows that were seen
-            return None, error
+        if m * n**2 > WORK or strict.error >= error:  # even of rows that were seen
+            return None
         rests = [data.without(out) for out in folds]
         found = [pursue(*rest) for rest in rests]
         fewer = [one.strict(rest) for one, rest in zip(found, rests, strict=True)]
@@ -101,8 +102,8 @@ class Pursued(NamedTuple):
             pairs = zip(folds, held_out, strict=True)
             left = [data.y[out] - values_of(one.series, data.z[out]) for out, one in pairs]
             if (wrong := float((np.concatenate(left) ** 2).mean())) < error:
-                best, error = last, wrong
-        return best, error
+                best, error = (last, [one.series for one in held_out]), wrong
+        return best
 
 
 def pursue(z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None) -> Pursued:
@@ -133,8 +134,9 @@ def pursue(z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None) -> 
         coefficients, rest = least_squares(z, y, support)
         found = Pursued(FourierSeries(support, coefficients), rest)
         if found.exact:
-            support = support[np.abs(coefficients) > EXACT]
-            return Pursued(FourierSeries(support, least_squares(z, y, support)[0]), rest)
+            support = support[(np.abs(coefficients) > EXACT) | ~support.any(axis=1)]
+            coefficients, rest = least_squares(z, y, support)
+            return Pursued(FourierSeries(support, coefficients), rest)
         missing = search.missing(rest, support)
         if len(missing) == 0:
             break
@@ -188,13 +190,14 @@ class Search:
         pairs = np.triu(self.z.T @ (self.z * unit[:, None]), 1)
         chi = characters(self.z < 0, support).astype(np.float32)
         steps = (chi * unit[:, None]).T @ self.z
-        least = np.repeat(
-            [_chance(comb(n, 2)) - LENIENT, _chance(steps.size) - LENIENT_NEAR],
-            [pairs.size, steps.size],
-        )
-        strength = np.abs(np.concatenate([pairs.ravel(), steps.ravel()]))
-        best = _strongest(strength, least, PARENTS * PER_ROUND)
-        parent, player = np.divmod(best, n)
+        places, strength = [], []
+        least = _chance(comb(n, 2)) - LENIENT, _chance(steps.size) - LENIENT_NEAR
+        for first, some, enough in zip((0, n), (pairs, steps), least, strict=True):
+            above = np.flatnonzero(np.abs(some) > enough)
+            places.append(first * n + above)
+            strength.append(np.abs(some.ravel()[above]))
+        best = np.argsort(-np.concatenate(strength), kind="stable")[: PARENTS * PER_ROUND]
+        parent, player = np.divmod(np.concatenate(places)[best], n)
         rows = np.concatenate([np.eye(n, dtype=bool), support])[parent]
         rows[np.arange(len(rows)), player] ^= True
         _, first = np.unique(np.packbits(rows, axis=1), axis=0, return_index=True)
@@ -203,14 +206,16 @@ class Search:
     def _all_of(self, size: int, unit: np.ndarray) -> np.ndarray:
         """All sets of one size, of which those are looked at closely that stand out of few rows."""
         m, n = self.z.shape
-        few = unit[:SCREEN] * np.sqrt(max(m / SCREEN, 1))
-        chance = _chance(comb(n, size))
-        sets = self._standing_out(size, few, chance - LENIENT_FIRST)
+        count = comb(n, size)
+        few = unit[: max(FIRST, int(FIRST_SHARE * m)) if count <= ENUMERATED else FIRST]
+        chance, length = _chance(count), max(float(np.linalg.norm(few)), TINY)
+        sets = self._standing_out(size, few / length, chance - LENIENT_FIRST)
         support = np.zeros((len(sets), n), dtype=bool)
         support[np.arange(len(sets))[:, None], sets] = True
         found = FourierSeries(support, np.zeros(len(sets)))
         strength = np.abs(moments_of(found, self.z, unit))
-        return found.support[_strongest(strength, chance - LENIENT, PER_ROUND)]
+        above = np.flatnonzero(strength > chance - LENIENT)
+        return found.support[above[np.argsort(-strength[above], kind="stable")[:PER_ROUND]]]
 
     def _standing_out(self, size: int, unit: np.ndarray, least: float) -> np.ndarray:
         """Those without their last player, times each player after it: int (k, size)."""
@@ -230,15 +235,9 @@ class Search:
         return np.concatenate(found)
 
 
-def _strongest(strength: np.ndarray, least: np.ndarray | float, count: int) -> np.ndarray:
-    """Places of the largest of those that are larger than needed."""
-    above = np.flatnonzero(strength > least)
-    return above[np.argsort(-strength[above], kind="stable")[:count]]
-
-
 def _chance(candidates: int) -> float:
     """About the largest of as many draws of chance."""
-    return float(np.sqrt(2 * np.log(max(candidates, 2))))
+    return sqrt(2 * log(max(candidates, 2)))
 
 
 def _in_order_of_the_last(n: int, size: int) -> np.ndarray:
