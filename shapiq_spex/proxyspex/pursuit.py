@@ -36,6 +36,7 @@ ENUMERATED = 5 * 10**6  # sets of three players and more that are looked at in o
 TRIPLES, LOOKS = 2 * 10**8, 2  # up to so many triples are looked at a few times all the same
 FIRST, FIRST_SHARE = 512, 1 / 4  # rows on which sets are looked at first, and share of all rows
 LARGEST = 5  # size of the sets that are enumerated
+LITTLE = 2 / 3  # of the variance left of the rows it was chosen on, and it is no sparse game
 WORK = 3 * 10**10  # values times squared players, beyond which it is not done without each fold
 TINY = np.finfo(np.float32).tiny
 BLOCK = 2**18  # entries of a matrix of characters made at once
@@ -92,7 +93,7 @@ class Pursued(NamedTuple):
         """
         m, n = data.z.shape
         strict = self.strict(data)
-        if m * n**2 > WORK or strict.error >= error:  # even of rows that were seen
+        if m * n**2 > WORK or strict.error >= min(error, LITTLE):  # even of rows that were seen
             return None
         rests = [data.without(out) for out in folds]
         found = [pursue(*rest) for rest in rests]
