@@ -73,7 +73,8 @@ def test_planted_pairs_among_a_thousand_players(seed):
     coarse, fine = found.stages
     assert set(coarse.kept) == set(places.tolist())
     frame = fine.to_frame("BII", 2)
-    pairs = frame[frame.order == 2].interaction.head(2)
+    # Three pairs interact by 4, once the fifth line is looked into.
+    pairs = frame[frame.order == 2].interaction.head(3)
     name = " × ".join
     assert set(pairs) >= {name(map(str, sorted(pair))) for pair in ((a, b), (c, d))}
     assert found.ledger().masks.sum() <= 700

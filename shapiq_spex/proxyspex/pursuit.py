@@ -119,7 +119,7 @@ def pursue(z: np.ndarray, y: np.ndarray, known: FourierSeries | None = None) -> 
         >>> z = 1 - 2 * (np.random.default_rng(0).random((300, 40)) < 0.5).astype(np.float32)
         >>> y = z[:, 3] - 2.0 * z[:, [5, 6, 9]].prod(axis=1)
         >>> found = pursue(z, y)
-        >>> {players: round(value, 9) for players, value in found.series.terms().items()}
+        >>> {players: round(f, 9) for players, f in found.series.terms().items() if players}
         {(3,): 1.0, (5, 6, 9): -2.0}
         >>> found.exact
         True
