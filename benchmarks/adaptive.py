@@ -90,8 +90,8 @@ def fit(x, game):
 
 def least_certain(x, values, candidates, count, shrinkage):
     """The candidates of largest posterior variance, each counted as known once it is chosen."""
-    from shapiq_spex.proxyspex.gaussian_process import signs
     from shapiq_spex.proxyspex.process import Data, Model
+    from shapiq_spex.spectral.characters import signs
 
     z, far = signs(x).astype(float), signs(candidates).astype(float)
     model = Model.learn(Data(z, (values - values.mean()) / (values.std() or 1.0)), shrinkage)

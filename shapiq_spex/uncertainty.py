@@ -38,7 +38,7 @@ from scipy.optimize import brentq
 from scipy.special import comb as binomial
 from scipy.stats import t as student
 
-from .spectral.characters import moments_of
+from .spectral.characters import moments_of, signs
 from .spectral.coalitions import rows_of
 from .spectral.indices import interactions
 from .spectral.series import FourierSeries
@@ -334,6 +334,5 @@ def _moments(
         return out
     small, step = (left / largest).astype(np.float32), max(1, BLOCK // series.n)
     for rows in (slice(i, i + step) for i in range(0, len(left), step)):
-        signs = np.float32(1) - np.float32(2) * coalitions[rows].astype(np.float32)
-        out += moments_of(series, signs, small[rows])
+        out += moments_of(series, signs(coalitions[rows]), small[rows])
     return out * (largest / len(left))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shapiq_spex.result import placed
+from shapiq_spex.spectral.characters import signs
 from shapiq_spex.spectral.series import FourierSeries
 
 from .link import Linked, normal_scores
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .proxies import Finish
     from .pursuit import Pursued
 
-TINY = np.finfo(float).tiny
 SERIAL_ROWS = 1500  # below, a matrix is too small for several threads to be worth it
 CONSTANT_SHARE = 1e-12  # a smaller spread of the values is rounding
 
@@ -141,7 +141,7 @@ class GaussianProcess:
                 return Surrogate(settle(last), None)
             series, left = settle(last), errors(held_out)
             if sparse and sparse[1]:
-                left *= np.sqrt((errors(sparse[1]) ** 2).mean() / max((left**2).mean(), TINY))
+                left *= np.sqrt((errors(sparse[1]) ** 2).mean() / (left**2).mean())
         residuals = placed(left, order, len(values))
         return Surrogate(series, share_explained(left, values[order], easier), residuals)
 
@@ -180,11 +180,6 @@ def _sparser(
     if few or not folds:
         return None
     return pursued.better_than(float((process.left**2).mean()), data, folds)
-
-
-def signs(coalitions: np.ndarray) -> np.ndarray:
-    """1 - 2 x in single precision, which is exact and halves the memory."""
-    return np.float32(1) - np.float32(2) * coalitions.astype(np.float32)
 
 
 def blas_threads(rows: int) -> AbstractContextManager[object]:

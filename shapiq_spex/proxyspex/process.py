@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shapiq_spex.spectral.characters import characters, moments_of, signs_of
+from shapiq_spex.spectral.characters import characters, characters_at, moments_of
 from shapiq_spex.spectral.refit import posterior_means
 from shapiq_spex.spectral.series import FourierSeries
 from shapiq_spex.spectral.walsh import all_coalitions, table_index, walsh_hadamard
@@ -74,7 +74,7 @@ class Model(NamedTuple):
         variances = self.terms.coefficients.astype(z.dtype)
         gram = self.kernel.product(z, other)
         gram += (z * self.kernel.singles.astype(z.dtype)) @ other.T + z.dtype.type(CONSTANT)
-        gram += (signs_of(self.terms, z) * variances) @ signs_of(self.terms, other).T
+        gram += (characters_at(self.terms, z) * variances) @ characters_at(self.terms, other).T
         return gram
 
     @property

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from shapiq_spex.spectral.characters import signs_of
+from shapiq_spex.spectral.characters import characters_at
 from shapiq_spex.spectral.series import FourierSeries
 
 CONSTANT = 1.0  # prior variance c of the constant, in units of the variance of the values
@@ -103,7 +103,7 @@ def neighbours(n: int) -> FourierSeries:
 
 def terms_gram(terms: FourierSeries, z: np.ndarray) -> np.ndarray:
     """Covariance of values at the rows of z whose coefficients have the variances ``terms``."""
-    half = signs_of(terms, z) * np.sqrt(terms.coefficients)
+    half = characters_at(terms, z) * np.sqrt(terms.coefficients)
     return half @ half.T
 
 

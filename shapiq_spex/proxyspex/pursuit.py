@@ -93,7 +93,8 @@ class Pursued(NamedTuple):
         """
         m, n = data.z.shape
         strict = self.strict(data)
-        if m * n**2 > WORK or strict.error >= min(error, LITTLE):  # even of rows that were seen
+        # What it leaves of rows that it saw is the least that it can leave.
+        if strict.error >= min(error, LITTLE) or m * n**2 > WORK:
             return None
         rests = [data.without(out) for out in folds]
         found = [pursue(*rest) for rest in rests]
@@ -150,8 +151,8 @@ def least_squares(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (s,) of a support that is much smaller than the number of values, and the rest.
 
-    The Gram matrix of signs is exact in single precision, and one step of iterative refinement
-    takes the rounding of the solution away.
+    The Gram matrix of signs is exact in single precision, and two steps of iterative refinement
+    take the rounding of the solution away.
     """
     chi = characters(z < 0, support)
     single = chi.astype(np.float32)
@@ -167,7 +168,7 @@ class Search:
     """Looks for sets that correlate with a rest, the cheap ways first."""
 
     def __init__(self, z: np.ndarray) -> None:
-        """For values at the rows of z; so many sets may still be enumerated."""
+        """For values at the rows of z; so many sets may still be looked at, and so often."""
         self.z, self.left, self.looks = z, ENUMERATED, LOOKS
 
     def missing(self, rest: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -176,14 +177,20 @@ class Search:
         unit = (rest / (rest.std() * np.sqrt(m))).astype(np.float32)
         found = self._near(unit, support)
         for size in range(3, min(n, LARGEST) + 1):
-            count = comb(n, size)
-            if len(found) == 0 and count <= self.left:
-                self.left -= count
-                found = self._all_of(size, unit)
-            elif len(found) == 0 and size == 3 and self.looks and ENUMERATED < count <= TRIPLES:
-                self.looks -= 1
+            if len(found) == 0 and self._may_look_at(size):
                 found = self._all_of(size, unit)
         return found
+
+    def _may_look_at(self, size: int) -> bool:
+        """Whether so many sets may still be looked at, which is then counted."""
+        count = comb(self.z.shape[1], size)
+        if count <= self.left:
+            self.left -= count
+        elif size == 3 and ENUMERATED < count <= TRIPLES and self.looks:
+            self.looks -= 1
+        else:
+            return False
+        return True
 
     def _near(self, unit: np.ndarray, support: np.ndarray) -> np.ndarray:
         """Pairs, and the sets with one player more or less than one of the support."""
@@ -219,7 +226,13 @@ class Search:
         return found.support[above[np.argsort(-strength[above], kind="stable")[:PER_ROUND]]]
 
     def _standing_out(self, size: int, unit: np.ndarray, least: float) -> np.ndarray:
-        """Those without their last player, times each player after it: int (k, size)."""
+        """Those larger than needed on the first rows: without their last player, times each later.
+
+        Args:
+            size: Players of a set.
+            unit: What is left at these rows, of length 1, float32 (k,).
+            least: What the sum of unit_j chi_S(x_j) has to exceed.
+        """
         n, some = self.z.shape[1], self.z[: len(unit)]
         signs, firsts = np.ascontiguousarray(some.T), _in_order_of_the_last(n - 1, size - 1)
         step, found = max(1, BLOCK // len(some)), [np.zeros((0, size), dtype=np.int64)]

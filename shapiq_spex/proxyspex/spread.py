@@ -17,6 +17,8 @@ from math import isqrt
 
 import numpy as np
 
+from shapiq_spex.spectral.characters import signs
+
 from .product_kernel import DEGREE
 
 ROUNDS, FLIPS = 3, 3  # turns of each coalition, and players it may change in a turn
@@ -43,7 +45,7 @@ def spread(drawn: np.ndarray, taken: np.ndarray, rng: np.random.Generator) -> np
         [0.12, 0.04]
     """
     m, n = drawn.shape
-    z = np.float32(1) - np.float32(2) * np.concatenate([drawn, taken])
+    z = signs(np.concatenate([drawn, taken]))
     b, weights = DEGREE / n, weights_of(m, n)
     cost, gain = np.float32(np.cosh(2 * b) - 1), np.float32(np.sinh(2 * b))
     movable = np.arange(1, m, 2)

@@ -26,9 +26,14 @@ def characters(coalitions: np.ndarray, support: np.ndarray) -> np.ndarray:
     return 1.0 - 2.0 * odd
 
 
-def signs_of(terms: FourierSeries, z: np.ndarray) -> np.ndarray:
-    """The same at signs z (m, n), for the sets of a series, in the precision of z: (m, s)."""
-    parts = [np.ones((0, len(z)), dtype=z.dtype), *(chi for _, chi in _blocks(terms, z))]
+def signs(coalitions: np.ndarray) -> np.ndarray:
+    """1 - 2 x in single precision, which is exact and halves the memory."""
+    return np.float32(1) - np.float32(2) * coalitions.astype(np.float32)
+
+
+def characters_at(series: FourierSeries, z: np.ndarray) -> np.ndarray:
+    """The sets of a series at signs (m, n), in their precision: (m, s)."""
+    parts = [np.ones((0, len(z)), dtype=z.dtype), *(chi for _, chi in _blocks(series, z))]
     return np.concatenate(parts).T
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shapiq_spex.proxyspex.process import LARGEST_TABLE
+from shapiq_spex.spectral.characters import signs
 from shapiq_spex.spectral.refit import ridge_refit
 from shapiq_spex.spectral.series import FourierSeries
 
@@ -149,7 +150,7 @@ def energies_left(
     m, n = coalitions.shape
     if m * n**2 > PRODUCTS:
         return Estimate(0.0, np.inf), Estimate(0.0, np.inf)
-    r, z = left - left.mean(), 1 - 2 * coalitions.astype(np.float32)
+    r, z = left - left.mean(), signs(coalitions)
     total = (r**2).sum()
     singles = ((r @ z) ** 2).sum() - n * total
     moments = (z.T * r.astype(np.float32)) @ z
